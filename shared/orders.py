@@ -1,0 +1,68 @@
+"""WorkOrder: a spec with every name in it resolved to files, so that an engine needs nothing else.
+
+The supervisor writes it, the runner reads it; from a notebook you build one by hand.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.specs import JobSpec
+
+
+class BaseFiles(BaseModel):
+    """A base model on this machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    #: Folder with config.json, safetensors weights and tokenizer; or a hub id.
+    location: str
+    fingerprint: str
+
+
+class AdapterFiles(BaseModel):
+    """An adapter folder in PEFT's format on this machine, and the base it was trained on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    folder: Path
+    base: BaseFiles
+    #: What the adapter's own job recorded: template, rank, ... (see `shared.tables.Adapter.facts`).
+    facts: dict[str, Any] = {}
+
+
+class DataFile(BaseModel):
+    """A dataset or benchmark file on this machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    path: Path
+    sha256: str
+
+
+class WorkOrder(BaseModel):
+    """Everything one attempt of one job needs."""
+
+    job_id: str
+    epoch: int
+    spec: JobSpec
+    #: The base trained on, evaluated, or (a transfer's) host base; None for a same-base fusion.
+    base: BaseFiles | None = None
+    adapters: list[AdapterFiles] = []
+    dataset: DataFile | None = None
+    benchmarks: list[DataFile] = []
+    #: The attempt's own folder; results go to `folder/out`, checkpoints to `folder/checkpoints`.
+    folder: Path
+    #: Newest complete checkpoint of an earlier attempt, or None.
+    resume_from: Path | None = None
+    #: "cpu" or "cuda".
+    device: str = "cpu"
+
+    @property
+    def out(self) -> Path:
+        """Where the result is written."""
+        return self.folder / "out"

@@ -1,0 +1,40 @@
+"""The requests people submit: pydantic classes, the only place a parameter is declared."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from shared.errors import InvalidSpec
+from shared.specs.evaluation import BASE_ARM, EvaluationSpec
+from shared.specs.fusion import FUSION_METHODS, TRANSFERS, Copy, FusionSpec, Refresh, WeightedSum
+from shared.specs.training import TrainingSpec
+
+JobSpec = Annotated[TrainingSpec | FusionSpec | EvaluationSpec, Field(discriminator="kind")]
+SPECS: dict[str, type[TrainingSpec] | type[FusionSpec] | type[EvaluationSpec]] = {
+    "train": TrainingSpec,
+    "fuse": FusionSpec,
+    "evaluate": EvaluationSpec,
+}
+_adapter: TypeAdapter[TrainingSpec | FusionSpec | EvaluationSpec] = TypeAdapter(JobSpec)
+
+
+def parse_spec(data: dict[str, Any]) -> TrainingSpec | FusionSpec | EvaluationSpec:
+    """The spec that JSON describes.
+
+    Raises InvalidSpec naming the first wrong field and what is wrong with it.
+    """
+    try:
+        return _adapter.validate_python(data)
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"] if part not in (*SPECS, *FUSION_METHODS)]
+        problem = first["msg"]
+        if first["type"] != "missing" and not isinstance(first["input"], dict):
+            problem += f" (given: {first['input']!r})"
+        raise InvalidSpec(field=".".join(path) or "kind", problem=problem) from None
+
+
+__all__ = [
+    "BASE_ARM", "FUSION_METHODS", "SPECS", "TRANSFERS", "Copy", "EvaluationSpec", "FusionSpec",
+    "JobSpec", "Refresh", "TrainingSpec", "WeightedSum", "parse_spec",
+]  # fmt: skip

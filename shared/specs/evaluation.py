@@ -1,0 +1,92 @@
+"""EvaluationSpec: a base and adapters on it, scored on benchmark files, compared to a baseline."""
+
+from typing import Literal
+
+from shared.specs.base import Name, Spec
+from shared.specs.parameters import parameter
+from shared.specs.training import TemplateName
+
+#: The arm that is the base model without any adapter.
+BASE_ARM = "base"
+
+
+class EvaluationSpec(Spec):
+    """Score arms (the base and each adapter) on the same items."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    name: Name = parameter(
+        en=("Comparison name", "What the comparison will be called; unique in the pool."),
+        zh=("对比名称", "本次对比的名称，在资源池内唯一。"),
+    )
+    base_model: str = parameter(
+        en=("Base model", "Scored without an adapter as the arm `base`."),
+        zh=("底座模型", "不加适配器时作为 `base` 一方参与评测。"),
+        picks="base_model",
+    )
+    adapters: list[str] = parameter(
+        [],
+        en=("Adapters", "Each one is an arm; all must belong to the base model."),
+        zh=("适配器", "每个适配器为一方；都必须属于该底座。"),
+        picks="adapter",
+    )
+    benchmarks: list[str] = parameter(
+        en=("Benchmarks", "Files of choice, generate or continuation items."),
+        zh=("评测集", "选择、生成或续写类评测文件。"),
+        picks="benchmark",
+        min_length=1,
+    )
+    baseline: str = parameter(
+        BASE_ARM,
+        en=("Baseline", "The arm the others are compared to: `base` or one of the adapters."),
+        zh=("基线", "其他各方与之比较：`base` 或其中一个适配器。"),
+    )
+    template: TemplateName = parameter(
+        "auto",
+        en=("Prompt template", "Wraps each choice and generate prompt, the same for every arm."),
+        zh=("提示模板", "包装选择题与生成题的提示，对各方一致。"),
+        group="advanced",
+    )
+    limit: int = parameter(
+        0,
+        en=(
+            "Items",
+            "Score only the first this many items of each file; 0 scores all. No verdict "
+            "is given under 100 items.",
+        ),
+        zh=("条数", "每个文件只评前若干条；0 表示全部。不足 100 条时不给结论。"),
+        unit="items",
+        ge=0,
+    )
+    max_new_tokens: int = parameter(
+        64,
+        en=("Answer length", "Longest generated answer."),
+        zh=("回答长度", "生成回答的最大长度。"),
+        unit="tokens",
+        ge=1,
+        le=8192,
+    )
+    batch_tokens: int = parameter(
+        8192,
+        en=(
+            "Batch tokens",
+            "Tokens scored at once; lower it when memory is short. Does not change scores.",
+        ),
+        zh=("批词元数", "一次评测的词元数；内存不足时调低。不影响分数。"),
+        unit="tokens",
+        group="advanced",
+        ge=64,
+    )
+    precision: Literal["auto", "fp32", "bf16"] = parameter(
+        "auto",
+        en=("Precision", "auto takes bf16 on a GPU, fp32 on a CPU; softmax is always fp32."),
+        zh=("精度", "auto 在 GPU 上用 bf16，在 CPU 上用 fp32；softmax 始终为 fp32。"),
+        group="advanced",
+    )
+    time_limit: int = parameter(
+        0,
+        en=("Time limit", "Stop the job after this long; 0 means no limit."),
+        zh=("时限", "超过该时长即停止任务；0 表示不限。"),
+        unit="s",
+        group="advanced",
+        ge=0,
+    )

@@ -1,0 +1,70 @@
+"""TrainingSpec: one LoRA trained on one base model from one dataset."""
+
+from typing import Literal
+
+from shared.specs.base import LoraParameters, Name, OptimiserParameters
+from shared.specs.parameters import parameter
+
+#: `auto` takes the Alpaca template of each row's own language.
+TemplateName = Literal["auto", "alpaca-en", "alpaca-zh"]
+
+
+class TrainingSpec(LoraParameters, OptimiserParameters):
+    """Train an adapter with supervised fine-tuning."""
+
+    kind: Literal["train"] = "train"
+    name: Name = parameter(
+        en=("Adapter name", "What the trained adapter will be called; unique in the pool."),
+        zh=("适配器名称", "训练所得适配器的名称，在资源池内唯一。"),
+    )
+    base_model: str = parameter(
+        en=("Base model", "The frozen model the adapter is trained on."),
+        zh=("底座模型", "训练适配器所用的冻结模型。"),
+        picks="base_model",
+    )
+    dataset: str = parameter(
+        en=("Dataset", "Rows with instruction, input (optional) and output."),
+        zh=("数据集", "含 instruction、input（可选）和 output 的数据。"),
+        picks="dataset",
+    )
+    template: TemplateName = parameter(
+        "auto",
+        en=(
+            "Prompt template",
+            "Wraps a row into a prompt; stored with the adapter. Auto uses the "
+            "Alpaca template of each row's language.",
+        ),
+        zh=("提示模板", "把一行数据包装成提示，并随适配器保存。auto 按每行语言选用 Alpaca 模板。"),
+    )
+    max_length: int = parameter(
+        512,
+        en=("Max length", "Longer rows are cut to this many tokens; the log says how many."),
+        zh=("最大长度", "超出的行会截断到该词元数；日志会报告数量。"),
+        unit="tokens",
+        ge=8,
+        le=1_000_000,
+    )
+    rows: int = parameter(
+        0,
+        en=("Rows", "Use only this many rows, chosen by the seed; 0 uses all."),
+        zh=("行数", "只用这么多行（由随机种子挑选）；0 表示全部。"),
+        unit="rows",
+        group="advanced",
+        ge=0,
+    )
+    checkpoint_every: int = parameter(
+        50,
+        en=("Checkpoint every", "Steps between checkpoints; a killed job goes on from the last."),
+        zh=("检查点间隔", "两次检查点之间的步数；被中断的任务从最近的检查点继续。"),
+        unit="steps",
+        group="advanced",
+        ge=1,
+    )
+    time_limit: int = parameter(
+        0,
+        en=("Time limit", "Stop the job after this long; 0 means no limit."),
+        zh=("时限", "超过该时长即停止任务；0 表示不限。"),
+        unit="s",
+        group="advanced",
+        ge=0,
+    )

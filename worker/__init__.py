@@ -1,0 +1,1 @@
+"""Runs jobs on a GPU machine: claims them, drives the engines, publishes what they made."""
