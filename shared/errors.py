@@ -1,4 +1,4 @@
-"""Every failure Graft can name: one class each, its docstring the English message, `zh` the Chinese.
+"""Every failure Graft can name: one class each, docstring in English, `zh` in Chinese.
 
 A message says what is wrong, with the thing's name, and what to do about it. Errors travel as
 `{"code", "params"}` records (job rows, runner pipes), so each reader sees them in their language.

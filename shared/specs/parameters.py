@@ -1,5 +1,6 @@
 """How a spec declares a parameter once, and how forms, flags and help read it back."""
 
+import inspect
 import types
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -73,7 +74,7 @@ def parameters(spec: type[BaseModel]) -> list[Parameter]:
         for name, field in spec.model_fields.items()
         if isinstance(field.json_schema_extra, dict) and "zh" in field.json_schema_extra
     }
-    order = [name for cls in spec.__mro__ for name in cls.__dict__.get("__annotations__", {})]
+    order = [name for cls in spec.__mro__ for name in inspect.get_annotations(cls)]
     return sorted(found.values(), key=lambda parameter: order.index(parameter.name))
 
 
