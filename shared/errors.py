@@ -130,6 +130,12 @@ class UnknownAdapter(UserError):
     zh = "没有名为“{name}”的适配器，也没有排队或运行中的任务会产生它。已知：{known}。"
 
 
+class UnknownComparison(UserError):
+    """There is no comparison named "{name}". Known: {known}."""
+
+    zh = "没有名为“{name}”的对比。已知：{known}。"
+
+
 class UnknownJob(UserError):
     """There is no job "{job}". `graft jobs` lists them."""
 

@@ -1,0 +1,78 @@
+"""The engine and the sessions: SQLite (one host) or PostgreSQL (a team)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import NullPool
+from sqlmodel import Session
+
+from shared.config import settings
+
+_READ_ONLY = "graft_read_only"
+
+
+@lru_cache(maxsize=4)
+def engine_for(url: str) -> Engine:
+    """The engine of a database URL, one a process."""
+    if not url.startswith("sqlite"):
+        return create_engine(_with_driver(url), pool_pre_ping=True, pool_size=5, max_overflow=20)
+    path = url.removeprefix("sqlite:///")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _with_driver(url: str) -> str:
+    """PostgreSQL URLs as people write them, with the driver that Graft installs."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # Transactions are begun by _begin_sqlite; the driver's own rules would begin too late.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A write transaction that starts as a read can fail to upgrade; IMMEDIATE waits its turn.
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def engine() -> Engine:
+    """The engine of this process's settings."""
+    return engine_for(settings().database)
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """One transaction that may change rows; committed at the end, rolled back on an error."""
+    with Session(engine(), expire_on_commit=False) as session:
+        yield session
+        session.commit()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """One transaction that only looks; on SQLite it never waits for a writer."""
+    with (
+        engine().connect().execution_options(**{_READ_ONLY: True}) as connection,
+        Session(bind=connection, expire_on_commit=False) as session,
+    ):
+        yield session

@@ -1,0 +1,209 @@
+"""What people do with jobs: submit, find, cancel, retry; see their place, log and numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import Session, SQLModel, col, select
+
+from shared import db, events, leases, queue
+from shared.clock import db_now
+from shared.errors import AmbiguousJob, NotCancellable, NotRetryable, UnknownJob
+from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
+from shared.submission import admit
+from shared.tables import Attempt, Event, Job, JobDependency, JobState, LogLine, MetricPoint
+
+
+def submit(
+    spec: TrainingSpec | FusionSpec | EvaluationSpec,
+    *,
+    user: str,
+    project: str = "default",
+    priority: int = 5,
+    max_attempts: int = 3,
+    idempotency_key: str | None = None,
+    retry_of: str | None = None,
+) -> Job:
+    """Queue a job: one transaction, then a hint to the workers.
+
+    The same idempotency key returns the job it made the first time. Raises a UserError for every
+    mistake that can be known now (see `shared.submission.admit`).
+    """
+    with db.writing() as session:
+        if idempotency_key is not None:
+            earlier = session.exec(select(Job).where(Job.idempotency_key == idempotency_key))
+            if (job := earlier.first()) is not None:
+                return job
+        admission = admit(session, spec)
+        job = Job(
+            kind=spec.kind,
+            name=spec.name,
+            spec=spec.model_dump(mode="json"),
+            user=user,
+            project=project,
+            priority=priority,
+            max_attempts=max_attempts,
+            idempotency_key=idempotency_key,
+            retry_of=retry_of,
+            created_at=session.scalar(select(db_now())) or 0.0,
+        )
+        job.hinted_at = job.created_at
+        session.add(job)
+        session.flush()
+        session.add_all(JobDependency(job_id=job.id, needs_id=need) for need in admission.needs)
+        events.record(session, "submitted", actor=user, job=job.id, job_kind=job.kind)
+    queue.hint(job.id)
+    return job
+
+
+def cancel(job_id: str, *, user: str) -> JobState:
+    """Ask a job to end: a queued one ends at once, a running one within seconds.
+
+    Raises NotCancellable when it had ended already.
+    """
+    with db.writing() as session:
+        state = leases.cancel(session, job_id, actor=user)
+        if state is None:
+            raise NotCancellable(job=job_id, state=find(session, job_id).state)
+        return state
+
+
+def retry(job_id: str, *, user: str) -> Job:
+    """Submit a failed or cancelled job's spec again, as a new job that remembers the old one."""
+    with db.reading() as session:
+        old = find(session, job_id)
+    if old.state not in (JobState.FAILED, JobState.CANCELLED):
+        raise NotRetryable(job=old.id, state=old.state)
+    return submit(
+        parse_spec(old.spec),
+        user=user,
+        project=old.project,
+        priority=old.priority,
+        max_attempts=old.max_attempts,
+        retry_of=old.id,
+    )
+
+
+def find(session: Session, text: str) -> Job:
+    """The job whose id starts with `text`, or whose name is `text` (the newest of them).
+
+    Raises UnknownJob, or AmbiguousJob when an id prefix fits several.
+    """
+    if (job := session.get(Job, text)) is not None:
+        return job
+    named = session.exec(
+        select(Job).where(Job.name == text).order_by(col(Job.created_at).desc())
+    ).first()
+    if named is not None:
+        return named
+    starting = session.exec(
+        select(Job).where(col(Job.id).startswith(text, autoescape=True)).limit(5)
+    ).all()
+    if len(starting) > 1:
+        raise AmbiguousJob(job=text, matches=", ".join(job.id for job in starting))
+    if not text or not starting:
+        raise UnknownJob(job=text)
+    return starting[0]
+
+
+def listing(
+    session: Session,
+    *,
+    states: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    user: str = "",
+    text: str = "",
+    before: tuple[float, str] | None = None,
+    limit: int = 50,
+) -> list[Job]:
+    """Jobs, newest first; `before` is the (created_at, id) of the last row of the page before."""
+    query = select(Job).order_by(col(Job.created_at).desc(), col(Job.id).desc()).limit(limit)
+    if states:
+        query = query.where(col(Job.state).in_(states))
+    if kinds:
+        query = query.where(col(Job.kind).in_(kinds))
+    if user:
+        query = query.where(Job.user == user)
+    if text:
+        query = query.where(
+            col(Job.name).contains(text, autoescape=True)
+            | col(Job.id).startswith(text, autoescape=True)
+        )
+    if before is not None:
+        created, last = before
+        query = query.where(
+            (col(Job.created_at) < created)
+            | ((col(Job.created_at) == created) & (col(Job.id) < last))
+        )
+    return list(session.exec(query).all())
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many jobs are in each state."""
+    rows = session.exec(select(Job.state, func.count()).group_by(Job.state)).all()
+    return dict.fromkeys(JobState, 0) | dict(list(rows))
+
+
+def position(session: Session, job: Job) -> int | None:
+    """A queued job's place in the queue, from 1; None when it is not queued."""
+    if job.state != JobState.QUEUED:
+        return None
+    ahead = select(func.count()).select_from(Job).where(
+        Job.state == JobState.QUEUED,
+        (col(Job.priority) > job.priority)
+        | ((col(Job.priority) == job.priority) & (col(Job.created_at) < job.created_at)),
+    )  # fmt: skip
+    return (session.scalar(ahead) or 0) + 1
+
+
+def needs(session: Session, job_id: str) -> list[Job]:
+    """The jobs this one waits for."""
+    query = select(Job).join(JobDependency, col(JobDependency.needs_id) == Job.id)
+    return list(session.exec(query.where(JobDependency.job_id == job_id)).all())
+
+
+def attempts(session: Session, job_id: str) -> list[Attempt]:
+    """The attempts of a job, oldest first."""
+    query = select(Attempt).where(Attempt.job_id == job_id).order_by(col(Attempt.epoch))
+    return list(session.exec(query).all())
+
+
+def log_lines(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
+    """Lines of a job's log whose id is above `after`, in order."""
+    query = select(LogLine).where(LogLine.job_id == job_id, col(LogLine.id) > after)
+    return list(session.exec(query.order_by(col(LogLine.id)).limit(limit)).all())
+
+
+def metrics(session: Session, job_id: str, *, after: int = -1) -> list[MetricPoint]:
+    """A job's metrics by step; where two attempts did the same step, the later one's."""
+    query = select(MetricPoint).where(MetricPoint.job_id == job_id, col(MetricPoint.step) > after)
+    points = session.exec(query.order_by(col(MetricPoint.epoch), col(MetricPoint.id))).all()
+    return [point for _, point in sorted({point.step: point for point in points}.items())]
+
+
+def history(session: Session, job_id: str) -> list[Event]:
+    """What happened to a job, oldest first."""
+    query = select(Event).where(Event.job_id == job_id).order_by(col(Event.seq))
+    return list(session.exec(query).all())
+
+
+def rehint(older_than: float) -> list[str]:
+    """Hint again the queued jobs whose last hint is this many seconds old; return their ids."""
+    table = SQLModel.metadata.tables["job"]
+    with db.writing() as session:
+        stale = session.connection().execute(
+            update(table)
+            .where(leases.is_ready(), table.c.hinted_at < db_now() - older_than)
+            .values(hinted_at=db_now())
+            .returning(table.c.id)
+        )
+        found = [row.id for row in stale]
+    for job_id in found:
+        if not queue.hint(job_id):
+            break
+    return found
+
+
+def as_json(job: Job) -> dict[str, Any]:
+    """A job as scripts read it."""
+    return job.model_dump(mode="json")
