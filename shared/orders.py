@@ -61,6 +61,8 @@ class WorkOrder(BaseModel):
     resume_from: Path | None = None
     #: "cpu" or "cuda".
     device: str = "cpu"
+    #: How often earlier attempts ran out of memory; each halves the micro-batch.
+    halvings: int = 0
 
     @property
     def out(self) -> Path:

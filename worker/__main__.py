@@ -1,0 +1,37 @@
+"""`python -m worker`: run jobs on this machine until SIGTERM or Ctrl-C."""
+
+import logging
+import signal
+import sys
+
+from shared import schema
+from shared.config import settings
+from shared.errors import GraftError
+from worker.host import HostAgent
+from worker.tasks import listen
+
+
+def main() -> int:
+    """Run the agent; exit 0 after a clean stop."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        schema.check()
+        agent = HostAgent()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: agent.stop())
+        broker = settings().broker
+        if broker is None:
+            logging.info("no broker: looking for jobs every %.0f s", settings().poll_seconds)
+        else:
+            listen(broker, agent)
+        agent.run()
+    except GraftError as wrong:
+        logging.error("%s", wrong)
+        return wrong.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

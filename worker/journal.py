@@ -1,0 +1,129 @@
+"""What an attempt says on its way to the database: buffered, written once a second, kept while
+the database is away."""
+
+import logging
+import time
+from typing import Any, Literal
+
+from sqlalchemy import insert, update
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session, SQLModel, select
+
+from shared import db
+from shared.clock import db_now
+from shared.config import settings
+from shared.leases import Claim
+from shared.tables import Attempt, Job, JobState, Outcome
+
+logger = logging.getLogger(__name__)
+_TABLES = SQLModel.metadata.tables
+_FLUSH_SECONDS = 1.0
+#: Lines kept while the database is away; the oldest go first.
+_KEPT = 100_000
+_MAX_BACKOFF = 1800.0
+
+
+class Journal:
+    """The progress, metrics, log and checkpoints of one attempt."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.progressed = False
+        self._key = {"job_id": claim.job_id, "epoch": claim.epoch}
+        self._attempt: dict[str, Any] = {}
+        self._lines: list[dict[str, Any]] = []
+        self._points: list[dict[str, Any]] = []
+        self._checkpoints: list[dict[str, Any]] = []
+        self._next_flush = 0.0
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Take a phase, progress, metrics or log event of the runner."""
+        kind = event["type"]
+        if kind == "phase":
+            self._attempt |= {"phase": event["name"], "done": 0, "total": 0, "unit": ""}
+            self.log("info", f"— {event['name']}")
+        elif kind == "progress":
+            self.progressed = self.progressed or event["done"] > 0
+            self._attempt |= {key: event[key] for key in ("done", "total", "unit")}
+        elif kind == "metrics":
+            point = {"step": event["step"], "values": event["values"], "at": time.time()}
+            self._points.append(self._key | point)
+        elif kind == "log":
+            self.log(event["level"], event["text"])
+
+    def log(self, level: str, text: str) -> None:
+        """Take one line."""
+        self._lines.append(self._key | {"level": level, "text": text[:20_000], "at": time.time()})
+        del self._lines[:-_KEPT]
+
+    def checkpoint(self, step: int, uri: str) -> None:
+        """Take a complete checkpoint; its row goes out with the next flush."""
+        self._checkpoints.append(self._key | {"step": step, "uri": uri})
+        self._next_flush = 0.0
+
+    def flush(self, *, final: bool = False) -> Literal["held", "cancel", "lost", "away"]:
+        """Write what came in since the last second; say whether the job is still ours.
+
+        "cancel" means somebody asked the job to end, "away" that the database did not answer:
+        everything is kept for the next time. With `final` an absent database raises.
+        """
+        if not final and time.monotonic() < self._next_flush:
+            return "held"
+        self._next_flush = time.monotonic() + _FLUSH_SECONDS
+        try:
+            if self._lines or self._points or self._checkpoints or self._attempt:
+                self._write()
+            return self._standing()
+        except (OperationalError, DBAPIError) as away:
+            if final:
+                raise
+            logger.warning("job %s: database away: %s", self.claim.job_id, away.orig)
+            return "away"
+
+    def _write(self) -> None:
+        lines, points, saved = self._lines[:], self._points[:], self._checkpoints[:]
+        attempt = dict(self._attempt)
+        with db.writing() as session:
+            connection = session.connection()
+            if attempt:
+                table = _TABLES["attempt"]
+                connection.execute(
+                    update(table)
+                    .where(table.c.job_id == self.claim.job_id, table.c.epoch == self.claim.epoch)
+                    .values(**attempt)
+                )
+            for name, rows in (("logline", lines), ("metricpoint", points)):
+                if rows:
+                    connection.execute(insert(_TABLES[name]), rows)
+            for row in saved:
+                connection.execute(insert(_TABLES["checkpoint"]).values(**row, created_at=db_now()))
+        del self._lines[: len(lines)], self._points[: len(points)]
+        del self._checkpoints[: len(saved)]
+        if self._attempt == attempt:
+            self._attempt = {}
+
+    def _standing(self) -> Literal["held", "cancel", "lost"]:
+        with db.reading() as session:
+            row = session.exec(
+                select(Job.cancel_requested_at).where(
+                    Job.id == self.claim.job_id,
+                    Job.epoch == self.claim.epoch,
+                    Job.state == JobState.RUNNING,
+                )
+            ).all()
+        if not row:
+            return "lost"
+        return "held" if row[0] is None else "cancel"
+
+    def retry_delay(self, session: Session, outcome: Outcome) -> float:
+        """Seconds before the next try: none after the first failure, then doubling."""
+        if outcome is not Outcome.RETRY:
+            return 0.0
+        retried = session.exec(
+            select(Attempt.epoch).where(
+                Attempt.job_id == self.claim.job_id, Attempt.outcome == Outcome.RETRY
+            )
+        ).all()
+        if not retried:
+            return 0.0
+        return min(_MAX_BACKOFF, settings().backoff_seconds * 2.0 ** (len(retried) - 1))

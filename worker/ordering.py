@@ -1,0 +1,90 @@
+"""Turning a claim into a WorkOrder: every name looked up, every file brought to this machine."""
+
+from pathlib import Path
+
+from sqlmodel import Session, col, func, select
+
+from shared import base_models, datasets, results
+from shared.leases import Claim
+from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
+from shared.specs import EvaluationSpec, FusionSpec, Refresh, TrainingSpec, parse_spec
+from shared.storage import Store
+from shared.tables import Attempt, Checkpoint, Dataset
+
+
+def order_for(session: Session, claim: Claim, store: Store, device: str) -> WorkOrder:
+    """The order of one attempt.
+
+    Raises the UserError of whatever the spec names and is gone since it was submitted.
+    """
+    spec = parse_spec(claim.spec)
+    order = WorkOrder(
+        job_id=claim.job_id,
+        epoch=claim.epoch,
+        spec=spec,
+        folder=store.attempt_folder(claim.job_id, claim.epoch),
+        resume_from=_newest_checkpoint(session, claim.job_id, store),
+        device=device,
+        halvings=_out_of_memory_before(session, claim.job_id),
+    )
+    if isinstance(spec, TrainingSpec):
+        order.base = _base(session, spec.base_model)
+        order.dataset = _file(store, datasets.find(session, spec.dataset, "training"))
+    elif isinstance(spec, EvaluationSpec):
+        order.base = _base(session, spec.base_model)
+        order.adapters = [_adapter(session, store, name) for name in spec.adapters]
+        found = [datasets.find(session, name, "benchmark") for name in spec.benchmarks]
+        order.benchmarks = [_file(store, each) for each in found]
+    else:
+        order.adapters = [_adapter(session, store, name) for name in spec.adapters]
+        order.base = _fusion_base(session, spec, order.adapters)
+        if isinstance(spec.params, Refresh):
+            prompts = datasets.find(session, spec.params.dataset, "training")
+            order.dataset = _file(store, prompts)
+    return order
+
+
+def _fusion_base(session: Session, spec: FusionSpec, donors: list[AdapterFiles]) -> BaseFiles:
+    """The base the fused adapter will belong to: the host base, or the donors' own."""
+    return _base(session, spec.host_base) if spec.host_base else donors[0].base
+
+
+def _base(session: Session, name: str) -> BaseFiles:
+    model = base_models.find(session, name)
+    return BaseFiles(name=name, location=model.location, fingerprint=model.fingerprint)
+
+
+def _adapter(session: Session, store: Store, name: str) -> AdapterFiles:
+    adapter = results.adapter(session, name)
+    return AdapterFiles(
+        name=name,
+        folder=store.open_path(adapter.uri),
+        base=_base(session, adapter.base_model),
+        facts=adapter.facts,
+    )
+
+
+def _file(store: Store, dataset: Dataset) -> DataFile:
+    return DataFile(name=dataset.name, path=store.open_path(dataset.uri), sha256=dataset.sha256)
+
+
+def _newest_checkpoint(session: Session, job_id: str, store: Store) -> Path | None:
+    """Where to go on: the furthest complete checkpoint whose files are there."""
+    saved = session.exec(
+        select(Checkpoint)
+        .where(Checkpoint.job_id == job_id)
+        .order_by(col(Checkpoint.epoch).desc(), col(Checkpoint.step).desc())
+    ).all()
+    for checkpoint in saved:
+        folder = store.open_path(checkpoint.uri)
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def _out_of_memory_before(session: Session, job_id: str) -> int:
+    ended = select(Attempt.error).where(
+        Attempt.job_id == job_id, func.coalesce(Attempt.outcome, "") != ""
+    )
+    errors = session.exec(ended).all()
+    return sum(1 for error in errors if error and error.get("code") == "out-of-memory")

@@ -1,0 +1,46 @@
+"""Turning what a runner made into rows, inside the transaction that ends its job."""
+
+from typing import Any
+
+from shared.evaluations import read_result
+from sqlmodel import Session
+
+from shared import results
+from shared.leases import Claim
+from shared.orders import WorkOrder
+from shared.specs import EvaluationSpec, FusionSpec
+from shared.storage import store
+from shared.tables import Job
+
+
+def publish(session: Session, claim: Claim, order: WorkOrder, described: dict[str, Any]) -> None:
+    """Record the adapter or the evaluation in `order.out`, whose manifest the runner has written.
+
+    `described` is the runner's result event: sha256, bytes and, of an adapter, rank and facts.
+    """
+    job = session.get(Job, claim.job_id)
+    user = job.user if job is not None else ""
+    uri = store().publish(order.out, f"jobs/{claim.job_id}/a{claim.epoch}/out")
+    if isinstance(order.spec, EvaluationSpec):
+        results.record_evaluation(session, claim, order.spec, read_result(order.out), user)
+        return
+    if order.base is None:
+        raise ValueError("an order that makes an adapter names its base")
+    facts = dict(described["facts"])
+    if order.dataset is not None:
+        facts["dataset"] = order.dataset.name
+    method = order.spec.params.method if isinstance(order.spec, FusionSpec) else "train"
+    results.record_adapter(
+        session,
+        claim,
+        method=method,
+        base_model=order.base.name,
+        base_fingerprint=order.base.fingerprint,
+        uri=uri,
+        sha256=described["sha256"],
+        rank=described["rank"],
+        bytes=described["bytes"],
+        parents=[donor.name for donor in order.adapters],
+        facts=facts,
+        user=user,
+    )

@@ -1,0 +1,119 @@
+"""The process that owns the device for one job: an order in, an artifact folder and events out.
+
+It knows no database and no broker. Events go to a pipe as JSON lines:
+`phase`, `progress`, `metrics`, `log`, `checkpoint`, then one of `result`, `error`, `stopped`.
+"""
+
+import errno
+import json
+import os
+import signal
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from shared.errors import DiskFull, GraftError, Internal, OutOfMemory
+from shared.orders import WorkOrder
+from shared.storage import seal, size_of
+from worker.reporting import AdapterResult, Stopped
+
+#: Exit code of a runner that was asked to stop and saved a checkpoint (128 + SIGTERM).
+STOPPED = 143
+
+
+class PipeReport:
+    """A Report that writes JSON lines to a descriptor, and stops when SIGTERM arrives."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._stop = False
+        signal.signal(signal.SIGTERM, self._on_terminate)
+
+    def _on_terminate(self, *_: Any) -> None:
+        self._stop = True
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Write one event."""
+        line = json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n"
+        data = line.encode()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def phase(self, name: str) -> None:
+        self.send("phase", name=name)
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        self.send("progress", done=done, total=total, unit=unit)
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        self.send("metrics", step=step, values=values)
+
+    def log(self, text: str, level: str = "info") -> None:
+        self.send("log", text=text, level=level)
+
+    def checkpoint(self, step: int, folder: Path) -> None:
+        self.send("checkpoint", step=step, folder=str(folder))
+
+    def stop_requested(self) -> bool:
+        return self._stop
+
+
+def preload() -> None:
+    """Import what jobs need, without touching a device."""
+    for engine in ("torch", "peft", "worker.training", "worker.fusion", "worker.evaluation"):
+        import_module(engine)
+    transformers_logging = import_module("transformers.utils.logging")
+    transformers_logging.disable_progress_bar()
+
+
+def run(order_path: str, descriptor: int) -> int:
+    """Run the order in that file; return the exit code."""
+    report = PipeReport(descriptor)
+    try:
+        order = WorkOrder.model_validate_json(Path(order_path).read_bytes())
+        report.send("result", **_work(order, report))
+    except Stopped:
+        report.send("stopped")
+        return STOPPED
+    except GraftError as wrong:
+        report.send("error", **wrong.record())
+        return 1
+    except Exception as wrong:
+        # The boundary of the process: whatever an engine throws must reach the job page.
+        report.log(traceback.format_exc(), "error")
+        report.send("error", **_classify(wrong).record())
+        return 1
+    return 0
+
+
+def _work(order: WorkOrder, report: PipeReport) -> dict[str, Any]:
+    """Run the engine of the spec's kind, seal its folder, describe it for the supervisor."""
+    from worker.evaluation import evaluate
+    from worker.fusion import fuse
+    from worker.training import train
+
+    order.out.mkdir(parents=True, exist_ok=True)
+    made: AdapterResult | None = None
+    if order.spec.kind == "train":
+        made = train(order, report)
+    elif order.spec.kind == "fuse":
+        made = fuse(order, report)
+    else:
+        evaluate(order, report)
+    report.phase("publishing")
+    digest = seal(order.out)
+    described: dict[str, Any] = {"sha256": digest, "bytes": size_of(order.out)}
+    if made is not None:
+        described |= {"rank": made.rank, "facts": made.facts}
+    return described
+
+
+def _classify(wrong: Exception) -> GraftError:
+    """The named error behind an exception that no engine named."""
+    name = type(wrong).__name__
+    if isinstance(wrong, OSError) and wrong.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(host="", path=wrong.filename or "")
+    if isinstance(wrong, MemoryError) or name == "OutOfMemoryError":
+        return OutOfMemory(detail=str(wrong).splitlines()[0] if str(wrong) else name)
+    return Internal(detail=f"{name}: {wrong}")

@@ -1,0 +1,193 @@
+"""The agent's side of the zygote: start a runner in milliseconds, learn how it ended."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+from shared.config import settings
+from shared.errors import Internal
+
+#: What a runner may know of this process's environment: no database, no broker, no tokens.
+_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "TORCH", "PYTORCH_", "NCCL_")
+_START_SECONDS = 120.0
+
+
+class Runner:
+    """One running job's process."""
+
+    def __init__(self, pid: int, events: int, log: int) -> None:
+        self.pid = pid
+        self.events = events
+        self.log = log
+        self._ended = threading.Event()
+        self.code: int | None = None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the runner's whole process group; no error when it has ended."""
+        if not self._ended.is_set():
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                return
+
+    def kill(self) -> None:
+        """End it now."""
+        self.signal(signal.SIGKILL)
+
+    def wait(self, timeout: float) -> int | None:
+        """Its exit code (negative: the signal that ended it), or None while it runs."""
+        self._ended.wait(timeout)
+        return self.code
+
+    def ended(self, code: int) -> None:
+        """Called once, when the zygote has seen it end."""
+        self.code = code
+        self._ended.set()
+
+    def close(self) -> None:
+        """Give back the pipes."""
+        os.close(self.events)
+        os.close(self.log)
+
+
+class Runners:
+    """Starts runners through a zygote, and a new zygote where the old one died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tickets = count()
+        self._replies: Queue[dict[str, Any]] = Queue()
+        self._table = threading.Lock()
+        self._running: dict[int, Runner] = {}
+        #: Exit codes of runners that ended before `start` could enter them in the table.
+        self._early: dict[int, int] = {}
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def warm_up(self) -> None:
+        """Start the zygote now, so that the first job need not wait for its imports."""
+        with self._lock:
+            self._zygote()
+
+    def start(self, order: Path, environment: dict[str, str], slot_lock: int) -> Runner:
+        """Fork a runner for the order in that file. Raises Internal when none can be started."""
+        with self._lock:
+            control = self._zygote()
+            events_read, events_write = os.pipe()
+            log_read, log_write = os.pipe()
+            ticket = next(self._tickets)
+            request = {"order": str(order), "environment": environment, "ticket": ticket}
+            try:
+                descriptors = [events_write, log_write, slot_lock]
+                socket.send_fds(control, [json.dumps(request).encode()], descriptors)
+                reply = self._replies.get(timeout=_START_SECONDS)
+            except (OSError, Empty) as gone:
+                self._discard_zygote()
+                os.close(events_read)
+                os.close(log_read)
+                raise Internal(detail=f"no runner could be started ({gone!r})") from gone
+            finally:
+                os.close(events_write)
+                os.close(log_write)
+            if "started" not in reply:
+                self._discard_zygote()
+                raise Internal(detail="the zygote died while it started a runner")
+            return self._enter(Runner(reply["started"], events_read, log_read))
+
+    def stop(self) -> None:
+        """End the zygote and, with it, whatever still runs."""
+        with self._lock:
+            self._discard_zygote()
+
+    def _zygote(self) -> socket.socket:
+        if self._control is not None and self._process is not None:
+            if self._process.poll() is None:
+                return self._control
+            self._discard_zygote()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker.zygote", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._control = ours
+        self._replies = Queue()
+        threading.Thread(target=self._listen, args=(ours, self._replies), daemon=True).start()
+        try:
+            ready = self._replies.get(timeout=_START_SECONDS)
+        except Empty:
+            ready = {}
+        if "ready" not in ready:
+            self._discard_zygote()
+            raise Internal(detail="the engines cannot be imported; see the worker's output")
+        return ours
+
+    def _listen(self, control: socket.socket, replies: "Queue[dict[str, Any]]") -> None:
+        """Pass on the zygote's messages until it is gone; its runners are gone with it."""
+        # A socket closed under the reader is the same as its end.
+        with control.makefile("r") as lines, suppress(OSError):
+            for line in lines:
+                message = json.loads(line)
+                if "ended" in message:
+                    self._ended(message["ended"], message["code"])
+                else:
+                    replies.put(message)
+        replies.put({"gone": True})
+        for pid in list(self._running):
+            self._ended(pid, -signal.SIGKILL)
+
+    def _enter(self, runner: Runner) -> Runner:
+        with self._table:
+            if runner.pid in self._early:
+                runner.ended(self._early.pop(runner.pid))
+            else:
+                self._running[runner.pid] = runner
+        return runner
+
+    def _ended(self, pid: int, code: int) -> None:
+        with self._table:
+            runner = self._running.pop(pid, None)
+            if runner is None:
+                self._early[pid] = code
+            else:
+                runner.ended(code)
+
+    def _discard_zygote(self) -> None:
+        if self._control is not None:
+            with suppress(OSError):  # its end may be closed already
+                self._control.shutdown(socket.SHUT_RDWR)
+            self._control.close()
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._control = self._process = None
+
+
+def _environment() -> dict[str, str]:
+    """The zygote's environment: what engines need, and nothing that opens the pool."""
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    }
+    if not settings().allow_hub:
+        passed |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    else:
+        passed |= {key: value for key, value in os.environ.items() if key.startswith("HF_")}
+    return passed | {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}

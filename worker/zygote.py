@@ -1,0 +1,129 @@
+"""The process runners are forked from: torch, transformers and peft imported, CUDA never touched.
+
+The host agent starts it with one end of a socket. A request is a JSON object and three file
+descriptors (events, log, slot lock); the answer is the runner's pid, and later its exit status.
+When the agent goes away, even by kill -9, the socket closes and every runner is killed: a runner
+without a supervisor could only waste its card.
+"""
+
+import ctypes
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_MAX_REQUEST = 1 << 16
+
+
+def main() -> None:
+    """Serve fork requests on the socket whose descriptor is the first argument."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    _import_engines()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Ctrl-C reaches the whole terminal group; the agent decides when runners stop.
+        signal.signal(number, signal.SIG_IGN)
+    Zygote(control).serve()
+
+
+def _import_engines() -> None:
+    """Pay the seconds of importing once, before any job asks."""
+    import worker.runner
+
+    worker.runner.preload()
+
+
+class Zygote:
+    """Forks runners and watches them end."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.runners: set[int] = set()
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_write, False)
+        os.set_blocking(self.wake_read, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Answer requests until the agent is gone; then end every runner."""
+        selector = selectors.DefaultSelector()
+        selector.register(self.control, selectors.EVENT_READ)
+        selector.register(self.wake_read, selectors.EVENT_READ)
+        self._tell({"ready": os.getpid()})
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj == self.wake_read:
+                    os.read(self.wake_read, 4096)
+                    self._reap()
+                elif not self._serve_request():
+                    self._kill_runners()
+                    return
+
+    def _serve_request(self) -> bool:
+        """Fork one runner; False when the agent has closed the socket."""
+        data, descriptors, _, _ = socket.recv_fds(self.control, _MAX_REQUEST, 3)
+        if not data:
+            return False
+        request = json.loads(data)
+        pid = os.fork()
+        if pid == 0:
+            self._become_runner(request, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self.runners.add(pid)
+        self._tell({"started": pid, "ticket": request["ticket"]})
+        return True
+
+    def _become_runner(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+        """In the child: a session of its own, output redirected, then the job."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        die_with_parent()
+        os.setsid()
+        self.control.close()
+        events, log, _lock = descriptors
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.environ.update(request["environment"])
+        from worker.runner import run
+
+        code = 70
+        try:
+            code = run(request["order"], events)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        for pid in list(self.runners):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self.runners.discard(pid)
+                self._tell({"ended": pid, "code": os.waitstatus_to_exitcode(status)})
+
+    def _kill_runners(self) -> None:
+        for pid in self.runners:
+            os.killpg(pid, signal.SIGKILL)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            self.control.sendall(json.dumps(message).encode() + b"\n")
+        except BrokenPipeError:
+            # The agent is gone; the next select sees the closed socket and ends the runners.
+            return
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere the closed pipe ends it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
