@@ -1,0 +1,75 @@
+"""A database of a test's own, on SQLite and on PostgreSQL, and jobs to put into it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text, update
+from sqlmodel import Session, SQLModel
+
+from shared import db
+from shared.config import settings
+from shared.tables import Job
+
+
+def use(monkeypatch: pytest.MonkeyPatch, home: Path, **environment: str) -> None:
+    """Point this process's settings at a fresh data folder and database."""
+    monkeypatch.setenv("GRAFT_HOME", str(home))
+    monkeypatch.delenv("GRAFT_BROKER_URL", raising=False)
+    monkeypatch.delenv("GRAFT_DATABASE_URL", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"GRAFT_{name.upper()}", value)
+    forget()
+
+
+def forget() -> None:
+    """Drop the cached settings and engines."""
+    if settings.cache_info().currsize:
+        db.engine().dispose()
+    settings.cache_clear()
+    db.engine_for.cache_clear()
+
+
+def fresh_postgres(url: str) -> None:
+    """Empty a PostgreSQL database."""
+    with db.engine_for(url).begin() as connection:
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+
+
+def _database(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[str]:
+    kind = request.param
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        use(monkeypatch, tmp_path, database_url=url)
+        fresh_postgres(url)
+    else:
+        use(monkeypatch, tmp_path)
+    SQLModel.metadata.create_all(db.engine())
+    yield kind
+    forget()
+
+
+database = pytest.fixture(params=["sqlite", "postgresql"])(_database)
+sqlite = pytest.fixture(params=["sqlite"])(_database)
+
+
+def add_job(session: Session, **columns: Any) -> Job:
+    """A queued job; times count from 1 so that earlier jobs go first."""
+    defaults: dict[str, Any] = {"kind": "train", "name": "a", "spec": {}, "user": "ann"}
+    job = Job(**defaults | columns)
+    session.add(job)
+    session.commit()
+    return job
+
+
+def age_lease(session: Session, job_id: str, seconds: float) -> None:
+    """Let a lease be that much older, instead of waiting."""
+    table = SQLModel.metadata.tables["job"]
+    session.connection().execute(
+        update(table).where(table.c.id == job_id).values(lease_until=table.c.lease_until - seconds)
+    )
+    session.commit()
