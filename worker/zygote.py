@@ -69,21 +69,26 @@ class Zygote:
         if not data:
             return False
         request = json.loads(data)
+        zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_runner(request, descriptors)
+            self._become_runner(request, descriptors, zygote)
         for descriptor in descriptors:
             os.close(descriptor)
         self.runners.add(pid)
         self._tell({"started": pid, "ticket": request["ticket"]})
         return True
 
-    def _become_runner(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    def _become_runner(
+        self, request: dict[str, Any], descriptors: list[int], zygote: int
+    ) -> NoReturn:
         """In the child: a session of its own, output redirected, then the job."""
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         die_with_parent()
+        if os.getppid() != zygote:
+            os._exit(70)  # it died before we could ask to die with it
         os.setsid()
         self.control.close()
         events, log, _lock = descriptors

@@ -1,5 +1,6 @@
 """The five transitions, on SQLite and on PostgreSQL."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,8 +14,9 @@ from shared.tables import Attempt, Checkpoint, Job, JobDependency, JobState, Out
 
 
 @pytest.fixture
-def session(database: str) -> Session:
-    return Session(db.engine(), expire_on_commit=False)
+def session(database: str) -> Iterator[Session]:
+    with Session(db.engine(), expire_on_commit=False) as session:
+        yield session
 
 
 def take(session: Session, host: str = "gpu-1", slot: int = 0) -> Claim | None:

@@ -1,0 +1,94 @@
+"""The zygote forks runners from warm imports, and nothing of it outlives the agent."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from pools import use
+
+from shared.orders import BaseFiles, DataFile, WorkOrder
+from shared.specs import parse_spec
+from worker.runners import Runner, Runners
+
+
+@pytest.fixture(scope="module")
+def runners() -> Iterator[Runners]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAFT_DATABASE_URL", "postgresql://secret")
+        patch.setenv("GRAFT_BROKER_URL", "redis://secret")
+        made = Runners()
+        made.warm_up()
+        yield made
+        made.stop()
+
+
+@pytest.fixture
+def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An order whose base does not exist: it fails as soon as the engine looks."""
+    use(monkeypatch, tmp_path / "home")
+    spec = parse_spec({"kind": "train", "name": "t", "base_model": "b", "dataset": "d"})
+    made = WorkOrder(
+        job_id="j",
+        epoch=1,
+        spec=spec,
+        folder=tmp_path,
+        base=BaseFiles(name="b", location=str(tmp_path / "none"), fingerprint="-"),
+        dataset=DataFile(name="d", path=tmp_path / "none.json", sha256="-"),
+    )
+    path = tmp_path / "missing-base.json"
+    path.write_text(made.model_dump_json())
+    return path
+
+
+def start(runners: Runners, order: Path) -> Runner:
+    lock = os.open(order.with_name("lock"), os.O_RDWR | os.O_CREAT)
+    try:
+        return runners.start(order, {}, lock)
+    finally:
+        os.close(lock)
+
+
+@pytest.fixture
+def waiting(runners: Runners, tmp_path: Path) -> Iterator[Runner]:
+    """A runner that waits for its order to be written into a pipe."""
+    os.mkfifo(tmp_path / "order.json")
+    runner = start(runners, tmp_path / "order.json")
+    yield runner
+    runner.kill()
+    runner.wait(60)
+    runner.close()
+
+
+def zygote_of(runner: Runner) -> psutil.Process:
+    parent = psutil.Process(runner.pid).parent()
+    assert parent is not None
+    return parent
+
+
+def test_a_runner_ends_with_a_named_error_on_its_pipe(runners: Runners, order: Path) -> None:
+    runner = start(runners, order)
+    assert runner.wait(60) == 1
+    events = [json.loads(line) for line in os.read(runner.events, 1 << 16).splitlines()]
+    runner.close()
+    assert events[-1]["type"] == "error"
+    assert events[-1]["code"] in ("bad-base", "file-missing")
+
+
+def test_a_runner_has_no_way_to_the_database_or_the_broker(waiting: Runner) -> None:
+    environment = psutil.Process(waiting.pid).environ()
+    assert not [name for name in environment if name.startswith("GRAFT_")]
+    assert "secret" not in str(environment)
+
+
+def test_after_the_zygote_is_killed_its_runners_are_dead_and_a_new_one_serves(
+    runners: Runners, waiting: Runner, order: Path
+) -> None:
+    zygote_of(waiting).kill()
+    assert waiting.wait(60) == -signal.SIGKILL
+    again = start(runners, order)
+    assert again.wait(60) == 1
+    again.close()
