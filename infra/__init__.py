@@ -1,0 +1,1 @@
+"""What runs around Graft: migrations, containers, and the pool of one machine."""

@@ -1,0 +1,131 @@
+"""Private PostgreSQL and Redis servers for the tests that need a real one.
+
+Where a server's programs are missing such a test is skipped; in CI it fails instead.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+#: Debian keeps PostgreSQL's programs off PATH.
+_DEBIAN = Path("/usr/lib/postgresql")
+
+
+def _missing(what: str) -> NoReturn:
+    message = f"{what} is not installed; infra/install-test-servers.sh installs it"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def postgres_programs() -> Path | None:
+    """The folder with initdb and pg_ctl: on PATH, or where Debian keeps them."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return versions[-1].parent if versions else None
+
+
+def redis_program() -> str | None:
+    """A server that speaks Redis, or None."""
+    return shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+def _command(*command: str, signal_name: str = "KILL") -> list[str]:
+    """A server's command as one that ends with this process, and that is not run by root."""
+    if shutil.which("setpriv") is None:
+        return list(command)
+    # PostgreSQL refuses to run as root.
+    other = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *other, f"--pdeathsig={signal_name}", "--", *command]
+
+
+@contextmanager
+def _running(
+    command: list[str], log: Path, stop: signal.Signals
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The server in the background, in a process group of its own; stopped and waited for."""
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, stdout=out, stderr=out, process_group=0) as server,
+    ):
+        try:
+            yield server
+        finally:
+            server.send_signal(stop)
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder that servers of another user may enter, with a path short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="graft-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody", "nogroup")
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_url(short_folder: Path) -> Iterator[str]:
+    """The URL of an empty database on a PostgreSQL server of this test session's own."""
+    programs = postgres_programs()
+    if programs is None:
+        _missing("PostgreSQL")
+    data = short_folder / "pg"
+    subprocess.run(
+        _command(f"{programs}/initdb", f"--pgdata={data}", "--username=graft", "--auth=trust",
+                 "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+        cwd=short_folder, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    # It listens on a socket in its own folder and on no port, so that sessions never meet.
+    command = _command(
+        f"{programs}/postgres", "-D", str(data), "-c", "listen_addresses=", "-c",
+        f"unix_socket_directories={short_folder}", "-c", "fsync=off", "-c", "lock_timeout=30s", signal_name="QUIT",
+    )  # fmt: skip
+    url = f"postgresql://graft@/postgres?host={short_folder}"
+    with _running(command, short_folder / "pg.log", signal.SIGQUIT) as server:
+        _wait_until_up(server, lambda: psycopg.connect(url).close(), psycopg.OperationalError)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(short_folder: Path) -> Iterator[str]:
+    """The broker URL of a Redis server of this test session's own, on a socket."""
+    program = redis_program()
+    if program is None:
+        _missing("a Redis or Valkey server")
+    socket = short_folder / "redis.sock"
+    command = _command(
+        program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no",
+        "--dir", str(short_folder),
+    )  # fmt: skip
+    with _running(command, short_folder / "redis.log", signal.SIGTERM) as server:
+        with Redis(unix_socket_path=str(socket)) as client:
+            _wait_until_up(server, client.ping, RedisError)
+        yield f"redis+socket://{socket}?virtual_host=0"
+
+
+def _wait_until_up(
+    server: subprocess.Popen[bytes], ask: Callable[[], object], not_yet: type[Exception]
+) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            ask()
+            return
+        except not_yet:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
