@@ -189,6 +189,12 @@ class DependencyFailed(UserError):
     zh = "本任务等待“{name}”（任务 {job}），但它以 {state} 结束。请先重试那个任务，再重试本任务。"
 
 
+class FolderTaken(UserError):
+    """The folder "{folder}" exists and is not empty. Name a new or an empty one."""
+
+    zh = "目录“{folder}”已存在且非空。请换一个新的或空的目录。"
+
+
 # --- the data is wrong --------------------------------------------------------------------------
 
 

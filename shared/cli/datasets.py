@@ -1,0 +1,105 @@
+"""`graft datasets` and `graft benchmarks`: registered files of training rows and test items."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+from sqlmodel import col, select
+
+from shared import datasets as dataset_service
+from shared import db
+from shared.cli.output import emit, note, size, table
+from shared.cli.parts import Group, OneOf
+from shared.cli.session import require_database, whoami
+from shared.language import say
+from shared.tables import Dataset
+
+Kind = Literal["training", "benchmark"]
+_KINDS: tuple[Kind, ...] = ("training", "benchmark")
+
+
+def _add(name: str, file: Path, kind: Kind) -> None:
+    require_database()
+    with db.writing() as session:
+        added = dataset_service.register(session, name, file, kind, actor=whoami())
+    note(say(f"{name}: {added.rows} rows", f"{name}：{added.rows} 行"))
+    emit(added.model_dump(mode="json"), name)
+
+
+def _list(kind: str | None) -> None:
+    require_database()
+    query = select(Dataset).order_by(col(Dataset.kind), col(Dataset.name))
+    if kind is not None:
+        query = query.where(Dataset.kind == kind)
+    with db.reading() as session:
+        found = list(session.exec(query).all())
+    rows = [
+        (
+            each.name,
+            each.kind,
+            each.format,
+            each.rows,
+            " ".join(f"{language}:{count}" for language, count in each.languages.items()),
+            size(each.bytes),
+        )
+        for each in found
+    ]
+    headings = say("name kind format rows languages size", "名称 类型 格式 行数 语言 大小").split()
+    emit([each.model_dump(mode="json") for each in found], table(headings, rows))
+
+
+@click.group(
+    cls=Group, invoke_without_command=True, help=say("List and add data.", "列出、登记数据集。")
+)
+@click.pass_context
+def datasets(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        _list(None)
+
+
+@datasets.command("ls", help=say("List datasets and benchmarks.", "列出数据集与评测集。"))
+@click.option("--kind", type=OneOf(_KINDS), help=say("Only this kind.", "只列该类。"))
+def ls(kind: str | None) -> None:
+    _list(kind)
+
+
+@datasets.command(
+    "add",
+    help=say(
+        "Check a file and add it: Alpaca rows (JSON array or lines), or benchmark items.",
+        "检查并登记文件：Alpaca 数据（JSON 数组或每行一条），或评测条目。",
+    ),
+)
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--kind",
+    type=OneOf(_KINDS),
+    default="training",
+    help=say("Default: training.", "类型。默认：training。"),
+)
+def add(name: str, file: Path, kind: Kind) -> None:
+    _add(name, file, kind)
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    help=say("List and add benchmarks.", "列出、登记评测集。"),
+)
+@click.pass_context
+def benchmarks(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        _list("benchmark")
+
+
+@benchmarks.command("ls", help=say("List benchmarks.", "列出评测集。"))
+def ls_benchmarks() -> None:
+    _list("benchmark")
+
+
+@benchmarks.command("add", help=say("Check a benchmark file and add it.", "检查并登记评测文件。"))
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+def add_benchmark(name: str, file: Path) -> None:
+    _add(name, file, "benchmark")

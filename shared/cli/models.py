@@ -1,0 +1,66 @@
+"""`graft models`: the registered base models."""
+
+import click
+from sqlmodel import select
+
+from shared import base_models, db
+from shared.cli.output import emit, table
+from shared.cli.parts import Group
+from shared.cli.session import require_database, whoami
+from shared.language import say
+from shared.tables import ModelRef
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    help=say("List and add base models.", "列出、登记底座模型。"),
+)
+@click.pass_context
+def models(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        _list()
+
+
+@models.command("ls", help=say("List base models.", "列出底座模型。"))
+def ls() -> None:
+    _list()
+
+
+def _list() -> None:
+    require_database()
+    with db.reading() as session:
+        found = list(session.exec(select(ModelRef).order_by(ModelRef.name)).all())
+    rows = [
+        (
+            each.name,
+            each.family,
+            f"{each.parameters / 1e6:.1f}M",
+            each.hidden_size,
+            each.layers,
+            each.vocabulary,
+            each.location,
+        )
+        for each in found
+    ]
+    headings = say(
+        "name family parameters width layers vocabulary location",
+        "名称 家族 参数量 宽度 层数 词表 位置",
+    )
+    emit([each.model_dump(mode="json") for each in found], table(headings.split(), rows))
+
+
+@models.command(
+    "add",
+    help=say(
+        "Add a folder with config.json, safetensors weights and a tokenizer.",
+        "登记一个含 config.json、safetensors 权重和分词器的目录。",
+    ),
+)
+@click.argument("name")
+@click.argument("folder")
+def add(name: str, folder: str) -> None:
+    require_database()
+    with db.writing() as session:
+        added = base_models.register(session, name, folder, actor=whoami())
+    emit(added.model_dump(mode="json"), name)

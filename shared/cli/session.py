@@ -1,0 +1,44 @@
+"""What a command needs before it may ask the database: who asks, and tables of the right kind."""
+
+import getpass
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlmodel import Session, col, func, select
+
+from shared import schema
+from shared.clock import db_now
+from shared.config import settings
+from shared.tables import Host
+
+#: A host that has not been heard of for this long is taken to be away.
+AWAY_SECONDS = 60.0
+
+
+def whoami() -> str:
+    """The user that submits: GRAFT_USER, else the login name."""
+    return settings().user or getpass.getuser()
+
+
+def require_database() -> None:
+    """Check the tables' revision; a SQLite file that is not there yet is made.
+
+    Raises SchemaOutdated with the command that mends it.
+    """
+    url = make_url(settings().database)
+    path = settings().root if url.database is None else url.database
+    if url.get_backend_name() == "sqlite" and not Path(path).exists():
+        schema.upgrade()
+    else:
+        schema.check()
+
+
+def now(session: Session) -> float:
+    """The database's clock."""
+    return session.scalar(select(db_now())) or 0.0
+
+
+def live_hosts(session: Session) -> int:
+    """How many hosts have been heard of lately."""
+    recent = select(func.count()).select_from(Host)
+    return session.scalar(recent.where(col(Host.heartbeat_at) > db_now() - AWAY_SECONDS)) or 0

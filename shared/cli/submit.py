@@ -1,0 +1,187 @@
+"""`graft submit train|fuse|evaluate`, or a spec from a JSON file: `graft submit -f spec.json`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shared import jobs as job_service
+from shared.cli.follow import wait_for
+from shared.cli.parts import Group, OneOf
+from shared.cli.session import require_database, whoami
+from shared.cli.spec_flags import flags, given, method_flags, refuse_foreign, require
+from shared.config import settings
+from shared.errors import FileMissing, NotJson
+from shared.language import say
+from shared.specs import (
+    FUSION_METHODS,
+    EvaluationSpec,
+    FusionSpec,
+    TrainingSpec,
+    parse_spec,
+)
+from shared.specs.parameters import Parameter, parameters
+
+
+def _queueing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of every submission, beside the spec's own."""
+    options = [
+        click.option(
+            "-f",
+            "--file",
+            "file",
+            type=click.Path(path_type=Path),
+            help=say(
+                "A spec in JSON; flags override it.", "JSON 格式的规格文件；参数可覆盖其中的值。"
+            ),
+        ),
+        click.option(
+            "--wait", is_flag=True, help=say("Stay until it has ended.", "等待任务结束。")
+        ),
+        click.option(
+            "--priority",
+            type=click.IntRange(0, 9),
+            default=5,
+            help=say("0 to 9; higher goes first. Default: 5.", "0 到 9，越大越先。默认：5。"),
+        ),
+        click.option(
+            "--max-attempts",
+            type=click.IntRange(1, 20),
+            default=3,
+            help=say(
+                "Tries without progress before it fails. Default: 3.",
+                "无进展的最多尝试次数。默认：3。",
+            ),
+        ),
+        click.option(
+            "--key",
+            help=say("The same key never makes a second job.", "幂等键：同一键不会重复建任务。"),
+        ),
+    ]
+    for option in options:
+        command = option(command)
+    return command
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    help=say("Submit a job; prints its id.", "提交任务；输出其编号。"),
+)
+@_queueing
+@click.pass_context
+def submit(context: click.Context, file: Path | None, **queueing: Any) -> int | None:
+    if context.invoked_subcommand is not None:
+        if file is not None:
+            text = say("Give -f after the kind of job.", "请把 -f 放在任务类型之后。")
+            raise click.UsageError(text, context)
+        return None
+    if file is None:
+        text = say(
+            "Say train, fuse or evaluate, or give -f.", "请指定 train、fuse、evaluate，或用 -f。"
+        )
+        raise click.UsageError(text, context)
+    return _submit(read_spec(file), **queueing)
+
+
+def read_spec(file: Path) -> dict[str, Any]:
+    """A spec file's object. Raises FileMissing, or NotJson with the line."""
+    if not file.is_file():
+        raise FileMissing(file=str(file))
+    try:
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as wrong:
+        line = wrong.lineno if isinstance(wrong, json.JSONDecodeError) else 1
+        raise NotJson(file=file.name, line=line, problem=str(wrong)) from None
+    if not isinstance(data, dict):
+        raise NotJson(file=file.name, line=1, problem="not an object")
+    return data
+
+
+def _submit(
+    data: dict[str, Any], *, wait: bool, priority: int, max_attempts: int, key: str | None
+) -> int:
+    spec = parse_spec(data)
+    require_database()
+    job = job_service.submit(
+        spec,
+        user=whoami(),
+        project=settings().project,
+        priority=priority,
+        max_attempts=max_attempts,
+        idempotency_key=key,
+    )
+    return wait_for(job, wait)
+
+
+def _start(file: Path | None, kind: str) -> dict[str, Any]:
+    return {} if file is None else read_spec(file) | {"kind": kind}
+
+
+def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
+    """The body of `submit train` and `submit evaluate`."""
+
+    def run(file: Path | None, wait: bool, priority: int, max_attempts: int, key: str | None,
+            **values: Any) -> int:  # fmt: skip
+        data = {"kind": kind} | _start(file, kind) | given(values, own)
+        require(data, own)
+        return _submit(data, wait=wait, priority=priority, max_attempts=max_attempts, key=key)
+
+    return run
+
+
+_TRAIN, _EVALUATE = parameters(TrainingSpec), parameters(EvaluationSpec)
+_FUSE = parameters(FusionSpec)
+_METHODS = {name: parameters(spec) for name, spec in FUSION_METHODS.items()}
+
+flags(_TRAIN)(
+    submit.command("train", help=say("Train an adapter.", "训练一个适配器。"))(
+        _queueing(_flat_spec("train", _TRAIN))
+    )
+)
+flags(_EVALUATE)(
+    submit.command("evaluate", help=say("Score a base and its adapters.", "评测底座及其适配器。"))(
+        _queueing(_flat_spec("evaluate", _EVALUATE))
+    )
+)
+
+
+@submit.command(
+    "fuse",
+    help=say(
+        "Fuse adapters of one base, or move one to another base.",
+        "融合同一底座的适配器，或把一个迁移到另一底座。",
+    ),
+)
+@_queueing
+@click.option(
+    "--method",
+    type=OneOf(list(FUSION_METHODS)),
+    help=say("Default: weighted_sum.", "方法。默认：weighted_sum。"),
+)
+def fuse(
+    file: Path | None,
+    wait: bool,
+    priority: int,
+    max_attempts: int,
+    key: str | None,
+    method: str | None,
+    **values: Any,
+) -> int:
+    data: dict[str, Any] = {"kind": "fuse", "params": {}} | _start(file, "fuse")
+    inner = data["params"] if isinstance(data["params"], dict) else {}
+    method = method or inner.get("method") or "weighted_sum"
+    own = _METHODS.get(method, [])
+    of_methods = given(values, [each for methods in _METHODS.values() for each in methods])
+    refuse_foreign(of_methods, own, method)
+    data |= given(values, _FUSE)
+    if inner.get("method", method) != method:
+        inner = {}
+    data["params"] = inner | of_methods | {"method": method}
+    require(data | data["params"], [*_FUSE, *own])
+    return _submit(data, wait=wait, priority=priority, max_attempts=max_attempts, key=key)
+
+
+method_flags(_METHODS)(flags(_FUSE)(fuse))

@@ -1,0 +1,147 @@
+"""`graft submit`: flags and files become queued jobs; what can be known to be wrong is refused."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from commands import Graft
+from shared import db, jobs, leases
+from shared.cli import follow
+from shared.errors import NotFinite
+from shared.leases import Claim
+from shared.tables import JobState, Outcome
+
+TRAIN = ("submit", "train", "--name", "reds", "--base-model", "tiny", "--dataset", "colours")
+
+
+def test_submit_prints_the_id_of_the_job_it_queued(stocked: Graft) -> None:
+    result = stocked(*TRAIN, "--rank", "4", "--epochs", "0.5", "--target-modules", "q_proj,v_proj")
+    assert result.exit_code == 0
+    with db.reading() as session:
+        job = jobs.find(session, result.stdout.strip())
+    assert (job.name, job.user, job.state) == ("reds", "ann", "queued")
+    assert job.spec["rank"] == 4
+    assert job.spec["epochs"] == 0.5
+    assert job.spec["target_modules"] == ["q_proj", "v_proj"]
+    assert "No worker is running" in result.stderr
+
+
+def test_a_fusion_waits_for_the_queued_trainings_it_names(stocked: Graft) -> None:
+    first = json.loads(stocked(*TRAIN, "--json").stdout)["id"]
+    second = stocked(
+        "submit", "train", "--name", "blues", "--base-model", "tiny", "--dataset", "colours"
+    ).stdout.strip()
+    fused = stocked(
+        "submit", "fuse", "--name", "mix", "--adapters", "reds", "--adapters", "blues",
+        "--method", "weighted_sum", "--weights", "0.5,1.5", "--json",
+    )  # fmt: skip
+    job = json.loads(fused.stdout)
+    assert job["spec"]["params"] == {"method": "weighted_sum", "weights": [0.5, 1.5], "rank": 0}
+    with db.reading() as session:
+        assert {each.id for each in jobs.needs(session, job["id"])} == {first, second}
+
+
+def test_a_spec_file_is_submitted_and_flags_override_it(stocked: Graft, tmp_path: Path) -> None:
+    file = tmp_path / "spec.json"
+    spec = {"kind": "train", "name": "reds", "base_model": "tiny", "dataset": "colours", "rank": 2}
+    file.write_text(json.dumps(spec))
+    first = json.loads(stocked("submit", "-f", str(file), "--json").stdout)
+    assert (first["kind"], first["spec"]["rank"]) == ("train", 2)
+    again = stocked("submit", "train", "-f", str(file), "--name", "other", "--rank", "3", "--json")
+    assert json.loads(again.stdout)["spec"]["rank"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"kind": "train",\n "name" }', "spec.json, line 2: not valid JSON"),
+        ("[1]", "spec.json, line 1: not valid JSON (not an object)"),
+        ('{"kind": "bake", "name": "a"}', "kind: "),
+        ('{"kind": "train", "name": "a", "base_model": "tiny", "dataset": "d", "rnk": 1}', "rnk: "),
+    ],
+)
+def test_a_wrong_spec_file_is_refused_naming_the_place(
+    stocked: Graft, tmp_path: Path, text: str, sentence: str
+) -> None:
+    file = tmp_path / "spec.json"
+    file.write_text(text)
+    result = stocked("submit", "-f", str(file))
+    assert result.exit_code in (2, 4)
+    assert sentence in result.stderr
+    assert json.loads(stocked("jobs", "--json").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("--base-model", "tinny"), 4, 'no base model named "tinny". Known: tiny.'),
+        (("--base-model", "tinny"), 4, "Did you mean tiny?"),
+        (("--dataset", "colour"), 4, "Did you mean colours?"),
+        (("--rank", "64"), 4, "Choose a rank of at most 32."),
+    ],
+)
+def test_what_can_be_known_to_be_wrong_is_refused_at_once(
+    stocked: Graft, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    result = stocked(*TRAIN, *words)
+    assert result.exit_code == code
+    assert sentence in result.stderr
+    assert json.loads(stocked("jobs", "--json").stdout) == []
+
+
+def test_the_same_key_never_makes_a_second_job(stocked: Graft) -> None:
+    first = stocked(*TRAIN, "--key", "nightly-1")
+    second = stocked(*TRAIN, "--key", "nightly-1")
+    assert second.exit_code == 0
+    assert second.stdout == first.stdout
+
+
+def test_an_adapter_of_an_unknown_name_is_refused(stocked: Graft) -> None:
+    stocked(*TRAIN)
+    result = stocked(
+        "submit", "evaluate", "--name", "c", "--base-model", "tiny", "--adapters", "reeds",
+        "--benchmarks", "none", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 4
+    assert json.loads(result.stderr)["error"]["params"]["name"] == "none"
+
+
+def _work(outcome: Outcome) -> None:
+    """What a worker would do, without one: claim the job and end it."""
+    claim: Claim | None = None
+    while claim is None:
+        with db.writing() as session:
+            claim = leases.claim(session, host="h", slot=0, device="cpu", lease_seconds=60)
+    error = NotFinite(what="The loss", where="step 3").record()
+    with db.writing() as session:
+        leases.commit(session, claim, outcome, error=error if outcome == "failed" else None)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(Outcome.SUCCEEDED, 0), (Outcome.FAILED, 1)])
+def test_wait_ends_with_the_result_of_the_job(
+    stocked: Graft, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, code: int
+) -> None:
+    monkeypatch.setattr(follow, "LOOK_SECONDS", 0.01)
+    worker = threading.Thread(target=_work, args=(outcome,))
+    worker.start()
+    result = stocked(*TRAIN, "--wait", "--json")
+    worker.join()
+    assert result.exit_code == code
+    assert json.loads(result.stdout)["state"] == outcome
+    assert ("The loss became NaN" in result.stderr) == (outcome == Outcome.FAILED)
+
+
+def test_an_interrupted_wait_leaves_the_job_in_the_queue(
+    stocked: Graft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow.time, "sleep", interrupt)
+    result = stocked(*TRAIN, "--wait")
+    assert result.exit_code == 130
+    assert "The job goes on" in result.stderr
+    (job,) = json.loads(stocked("jobs", "--json").stdout)
+    assert job["state"] == JobState.QUEUED
