@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlmodel import Session, SQLModel
 
-from shared import db
+from shared import db, schema
 from shared.config import settings
 from shared.tables import Job
 
@@ -48,7 +48,7 @@ def _database(
         fresh_postgres(url)
     else:
         use(monkeypatch, tmp_path)
-    SQLModel.metadata.create_all(db.engine())
+    schema.upgrade()
     yield kind
     forget()
 

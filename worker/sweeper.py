@@ -15,7 +15,7 @@ from shared.config import settings
 
 logger = logging.getLogger(__name__)
 #: Any fixed number: the key of the leader's advisory lock on PostgreSQL.
-_LEADER = 0x67726166
+_LEADER = 0x6C656164
 
 
 def sweep_until(stop: threading.Event) -> None:

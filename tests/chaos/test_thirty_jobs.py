@@ -1,0 +1,186 @@
+"""Thirty jobs while runners, workers and the broker are killed: each succeeds, published once."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlmodel import select
+
+from pools import use
+from servers import start_redis
+from shared import base_models, datasets, db, jobs
+from shared.specs import parse_spec
+from shared.storage import MANIFEST, file_sha256, store
+from shared.tables import Adapter, Attempt, Event, Job, JobState
+
+JOBS = 30
+#: Seconds between faults; the seeded choice of victims makes a failure repeatable in kind.
+PAUSE = 0.6
+#: A worker killed costs seconds of importing, so fewer of them are killed than of the others.
+FAULTS = {"runner": 12, "worker": 5, "broker": 5}
+LIMIT = 240.0
+
+
+@dataclass
+class Nemesis:
+    """The processes of a pool on this machine, and what was done to them."""
+
+    folder: Path
+    workers: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    broker: "subprocess.Popen[bytes] | None" = None
+    killed: Counter[str] = field(default_factory=Counter)
+    rng: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def start_worker(self, name: str) -> None:
+        environment = os.environ | {"GRAFT_HOST_NAME": name, "OMP_NUM_THREADS": "1"}
+        log = (self.folder / f"{name}.log").open("ab")
+        self.workers[name] = subprocess.Popen(
+            [sys.executable, "-m", "worker"], env=environment, stderr=log, stdout=log
+        )
+
+    def start_broker(self) -> None:
+        self.broker = start_redis(self.folder)
+
+    def runners(self) -> list[psutil.Process]:
+        found = []
+        for worker in self.workers.values():
+            try:
+                for zygote in psutil.Process(worker.pid).children():
+                    found += zygote.children()
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def strike(self, kind: str) -> None:
+        """Kill one process of that kind; a killed worker or broker is started again."""
+        if kind == "runner":
+            victims = self.runners()
+            if victims:
+                self.rng.choice(victims).send_signal(signal.SIGKILL)
+                self.killed[kind] += 1
+        elif kind == "worker":
+            name = self.rng.choice(sorted(self.workers))
+            self.workers[name].kill()
+            self.workers[name].wait()
+            self.killed[kind] += 1
+            self.start_worker(name)
+        elif self.broker is not None:
+            self.broker.kill()
+            self.broker.wait()
+            self.killed[kind] += 1
+            self.start_broker()
+
+    def end(self) -> None:
+        for process in [*self.workers.values(), self.broker]:
+            if process is not None:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def pool(
+    database: str,
+    tiny_llama: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Nemesis]:
+    """A database with a tiny base and rows, a broker, and two impatient workers."""
+    short = tmp_path_factory.mktemp("b")
+    url = os.environ.get("GRAFT_DATABASE_URL", "")
+    waits: dict[str, Any] = {
+        "lease_seconds": 4, "renew_seconds": 0.5, "poll_seconds": 0.5, "sweep_seconds": 0.5,
+        "rehint_seconds": 1, "backoff_seconds": 0.1,
+    }  # fmt: skip
+    address = f"redis+socket://{short}/redis.sock?virtual_host=0"
+    texts = {name: str(value) for name, value in waits.items()}
+    use(monkeypatch, tmp_path, database_url=url, broker_url=address, **texts)
+    rows = [{"instruction": f"Say {n}", "output": f"{n} it is"} for n in range(64)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    with db.writing() as session:
+        base_models.register(session, "tiny", str(tiny_llama), actor="ann")
+        datasets.register(session, "rows", tmp_path / "rows.json", "training", actor="ann")
+    nemesis = Nemesis(short)
+    nemesis.start_broker()
+    for name in ("one", "two"):
+        nemesis.start_worker(name)
+    yield nemesis
+    nemesis.end()
+
+
+def submit_all() -> list[str]:
+    """Twenty trainings that save checkpoints, and ten fusions of their adapters."""
+    made = []
+    for number in range(JOBS):
+        if number % 3 == 2:
+            spec: dict[str, Any] = {
+                "kind": "fuse", "name": f"f{number}", "params": {"method": "weighted_sum"},
+                "adapters": [f"t{number - 1}", f"t{number - 2}"],
+            }  # fmt: skip
+        else:
+            spec = {
+                "kind": "train", "name": f"t{number}", "base_model": "tiny", "dataset": "rows",
+                "rank": 4, "max_steps": 12, "batch_size": 8, "checkpoint_every": 3,
+                "max_length": 64, "seed": number,
+            }  # fmt: skip
+        made.append(jobs.submit(parse_spec(spec), user="ann", max_attempts=50).id)
+    return made
+
+
+def unfinished() -> list[Job]:
+    with db.reading() as session:
+        return [
+            job for job in jobs.listing(session, limit=1000) if not JobState(job.state).is_final
+        ]
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(LIMIT + 120)
+def test_thirty_jobs_survive_kills_of_runners_workers_and_the_broker(pool: Nemesis) -> None:
+    ids = submit_all()
+    faults = [kind for kind, number in FAULTS.items() for _ in range(number)]
+    pool.rng.shuffle(faults)
+    deadline = time.monotonic() + LIMIT
+    while waiting := unfinished():
+        assert time.monotonic() < deadline, f"stuck: {waiting}, faults {pool.killed}"
+        if faults and (faults[-1] != "runner" or pool.runners()):
+            pool.strike(faults.pop())
+        time.sleep(PAUSE * pool.rng.uniform(0.2, 1.8))
+    check_everything_published_once(ids)
+    assert pool.killed["runner"] >= 5
+    assert pool.killed["worker"] == FAULTS["worker"]
+    assert pool.killed["broker"] == FAULTS["broker"]
+
+
+def check_everything_published_once(ids: list[str]) -> None:
+    with db.reading() as session:
+        states = {job.id: job.state for job in session.exec(select(Job)).all()}
+        assert states == dict.fromkeys(ids, JobState.SUCCEEDED)
+        published = session.exec(select(Adapter)).all()
+        assert sorted(str(adapter.job_id) for adapter in published) == sorted(ids)
+        succeeded = session.exec(select(Event.job_id).where(Event.kind == "succeeded")).all()
+        assert sorted(str(job) for job in succeeded) == sorted(ids)
+        attempts = session.exec(select(Attempt)).all()
+        assert len(attempts) > JOBS, "no fault interrupted a job: the test tested nothing"
+        assert all(attempt.outcome is not None for attempt in attempts)
+    for adapter in published:
+        check_manifest(store().open_path(adapter.uri), adapter.sha256)
+
+
+def check_manifest(folder: Path, digest: str) -> None:
+    """The published files are the ones that the attempt sealed."""
+    manifest = folder / MANIFEST
+    assert file_sha256(manifest) == digest
+    for entry in json.loads(manifest.read_text())["files"]:
+        assert file_sha256(folder / entry["path"]) == entry["sha256"]

@@ -1,0 +1,149 @@
+"""Random histories of the real statements: whatever people and crashes do, nothing is lost,
+published twice or changed after its end."""
+
+import inspect
+import types
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlmodel import Session, delete, select
+
+from pools import add_job, age_lease
+from shared import db, leases
+from shared.leases import Claim
+from shared.tables import Attempt, Event, Job, JobDependency, JobState, Outcome
+
+CLEARED = (Event, Attempt, JobDependency, Job)
+
+
+def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
+    """The state machine over a module of transitions: the real one, or a mutated copy."""
+
+    class Pool(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.session = Session(db.engine(), expire_on_commit=False)
+            for table in CLEARED:
+                self.session.execute(delete(table))
+            self.session.commit()
+            self.claims: list[Claim] = []
+            self.published: dict[str, int] = {}
+            self.ended: dict[str, str] = {}
+
+        def teardown(self) -> None:
+            self.session.close()
+
+        @rule()
+        def submit(self) -> None:
+            add_job(self.session)
+
+        @rule(host=st.sampled_from("ab"))
+        def claim(self, host: str) -> None:
+            claim = transitions.claim(
+                self.session, host=host, slot=0, device="cpu", lease_seconds=60
+            )
+            self.session.commit()
+            if claim is not None:
+                self.claims.append(claim)
+
+        @rule(data=st.data(), outcome=st.sampled_from(Outcome))
+        def commit(self, data: st.DataObject, outcome: Outcome) -> None:
+            """Any attempt may wake up and try to commit, however long ago it was lost."""
+            if not self.claims:
+                return
+            claim = data.draw(st.sampled_from(self.claims))
+            if transitions.commit(self.session, claim, outcome) is None:
+                self.session.rollback()
+                return
+            self.session.commit()
+            if outcome is Outcome.SUCCEEDED:
+                self.published[claim.job_id] = self.published.get(claim.job_id, 0) + 1
+
+        @rule(data=st.data())
+        def renew(self, data: st.DataObject) -> None:
+            if self.claims:
+                claim = data.draw(st.sampled_from(self.claims))
+                transitions.renew(self.session, [claim], 60)
+                self.session.commit()
+
+        @rule()
+        def a_lease_runs_out(self) -> None:
+            running = select(Job.id).where(Job.state == JobState.RUNNING)
+            job_id = self.session.exec(running).first()
+            if job_id is not None:
+                age_lease(self.session, job_id, 120)
+                assert job_id in transitions.expire(self.session)
+                self.session.commit()
+
+        @rule(data=st.data())
+        def cancel(self, data: st.DataObject) -> None:
+            if found := list(self.session.exec(select(Job.id))):
+                transitions.cancel(self.session, data.draw(st.sampled_from(found)), actor="ann")
+                self.session.commit()
+
+        @invariant()
+        def nothing_is_published_twice(self) -> None:
+            assert all(count == 1 for count in self.published.values())
+
+        @invariant()
+        def a_final_state_is_never_left(self) -> None:
+            self.session.expire_all()
+            jobs = self.session.exec(select(Job)).all()
+            for job in jobs:
+                assert self.ended.get(job.id, job.state) == job.state
+                if JobState(job.state).is_final:
+                    self.ended[job.id] = job.state
+                assert (job.state == JobState.SUCCEEDED) == (job.id in self.published)
+
+        @invariant()
+        def running_jobs_are_exactly_those_with_a_lease_and_an_open_attempt(self) -> None:
+            jobs = self.session.exec(select(Job)).all()
+            running = {(job.id, job.epoch) for job in jobs if job.state == JobState.RUNNING}
+            leased = {(job.id, job.epoch) for job in jobs if job.lease_until is not None}
+            attempts = self.session.exec(select(Attempt)).all()
+            open_ = {(each.job_id, each.epoch) for each in attempts if each.outcome is None}
+            assert running == leased == open_
+
+    return Pool
+
+
+def check(transitions: Any, examples: int) -> None:
+    run_state_machine_as_test(
+        make_machine(transitions),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            report_multiple_bugs=False,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def mutated(guard: str) -> types.ModuleType:
+    """A copy of shared/leases.py without one guard."""
+    source = inspect.getsource(leases)
+    assert guard in source, "the guard has moved; point this test at it"
+    module = types.ModuleType("mutated_leases")
+    module.__file__ = str(Path(leases.__file__))
+    exec(compile(source.replace(guard, ""), "mutated_leases", "exec"), module.__dict__)
+    return module
+
+
+@pytest.mark.usefixtures("database")
+def test_random_histories_keep_every_promise() -> None:
+    check(leases, examples=15)
+
+
+@pytest.mark.usefixtures("sqlite")
+@pytest.mark.parametrize("guard", ["_JOB.epoch == held.epoch, ", "_JOB.state == JobState.QUEUED, "])
+def test_without_a_guard_a_history_breaks_a_promise(guard: str) -> None:
+    with pytest.raises(AssertionError):
+        check(mutated(guard), examples=200)
