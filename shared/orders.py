@@ -49,6 +49,8 @@ class WorkOrder(BaseModel):
 
     job_id: str
     epoch: int
+    #: The name of the machine that runs it, for messages.
+    host: str = ""
     spec: JobSpec
     #: The base trained on, evaluated, or (a transfer's) host base; None for a same-base fusion.
     base: BaseFiles | None = None

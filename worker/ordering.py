@@ -21,6 +21,7 @@ def order_for(session: Session, claim: Claim, store: Store, device: str) -> Work
     order = WorkOrder(
         job_id=claim.job_id,
         epoch=claim.epoch,
+        host=claim.host,
         spec=spec,
         folder=store.attempt_folder(claim.job_id, claim.epoch),
         resume_from=_newest_checkpoint(session, claim.job_id, store),

@@ -70,6 +70,7 @@ def preload() -> None:
 def run(order_path: str, descriptor: int) -> int:
     """Run the order in that file; return the exit code."""
     report = PipeReport(descriptor)
+    order: WorkOrder | None = None
     try:
         order = WorkOrder.model_validate_json(Path(order_path).read_bytes())
         report.send("result", **_work(order, report))
@@ -82,7 +83,7 @@ def run(order_path: str, descriptor: int) -> int:
     except Exception as wrong:
         # The boundary of the process: whatever an engine throws must reach the job page.
         report.log(traceback.format_exc(), "error")
-        report.send("error", **_classify(wrong).record())
+        report.send("error", **_classify(wrong, order).record())
         return 1
     return 0
 
@@ -109,11 +110,20 @@ def _work(order: WorkOrder, report: PipeReport) -> dict[str, Any]:
     return described
 
 
-def _classify(wrong: Exception) -> GraftError:
+def _classify(wrong: Exception, order: WorkOrder | None) -> GraftError:
     """The named error behind an exception that no engine named."""
     name = type(wrong).__name__
-    if isinstance(wrong, OSError) and wrong.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(host="", path=wrong.filename or "")
+    if _is_disk_full(wrong):
+        path = getattr(wrong, "filename", None) or (order.folder if order else "")
+        return DiskFull(host=order.host if order else "", path=str(path))
     if isinstance(wrong, MemoryError) or name == "OutOfMemoryError":
         return OutOfMemory(detail=str(wrong).splitlines()[0] if str(wrong) else name)
     return Internal(detail=f"{name}: {wrong}")
+
+
+def _is_disk_full(wrong: Exception) -> bool:
+    """Also true of libraries that wrap the error number in an exception of their own."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(wrong, OSError):
+        return wrong.errno in numbers
+    return any(os.strerror(number) in str(wrong) for number in numbers)
