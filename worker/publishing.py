@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from shared.evaluations import read_result
 from sqlmodel import Session
 
 from shared import results
+from shared.evaluations import read_result
 from shared.leases import Claim
 from shared.orders import WorkOrder
 from shared.specs import EvaluationSpec, FusionSpec

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from pools import add_job, age_lease
 from sqlmodel import Session
 
+from pools import add_job, age_lease
 from shared import db, leases
 from shared.errors import HostLost, explain
 from shared.leases import Claim

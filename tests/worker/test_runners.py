@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from pools import use
 
+from pools import use
 from shared.orders import BaseFiles, DataFile, WorkOrder
 from shared.specs import parse_spec
 from worker.runners import Runner, Runners
