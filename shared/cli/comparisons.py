@@ -1,7 +1,5 @@
 """`graft compare`: the stored comparisons, and one of them as a table."""
 
-import json
-
 import click
 
 from shared import comparisons as comparison_service
@@ -64,3 +62,36 @@ def compare(
             )
         )
     return WORSE if worse else 0
+
+
+def _written(made: ComparisonTable, form: str, lang: str | None) -> str | bytes:
+    """The table in one of FORMATS."""
+    reader = "zh" if lang == "zh" else "en" if lang == "en" else language()
+    if form == "json":
+        return comparison_service.as_json(made)
+    if form == "csv":
+        return comparison_service.as_csv(made)
+    if form == "md":
+        return comparison_service.as_markdown(made, reader)
+    return comparison_service.as_text(made, reader)
+
+
+def worse_arms(made: ComparisonTable) -> list[tuple[str, str]]:
+    """(arm, benchmark) where an arm was shown to be worse than the baseline."""
+    primary = {column.key: column for column in made.columns if column.primary}
+    return [
+        (arm.name, primary[key].benchmark)
+        for arm in made.arms
+        for key, cell in arm.cells.items()
+        if key in primary
+        and cell.difference is not None
+        and cell.difference.verdict is Verdict.WORSE
+    ]
+
+
+def _list() -> None:
+    with db.reading() as session:
+        found = results.comparisons(session)
+    rows = [(each.name, each.baseline, each.user, clock(each.created_at)) for each in found]
+    headings = say("name baseline user made", "名称 基线 用户 时间").split()
+    emit([each.model_dump(mode="json") for each in found], table(headings, rows))
