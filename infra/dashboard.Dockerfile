@@ -1,0 +1,20 @@
+# The dashboard and the graft command; no torch. Also the image that migrates the database.
+FROM python:3.11-slim AS build
+RUN python -m venv /opt/graft
+ENV PATH=/opt/graft/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /src
+COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY shared shared
+COPY dashboard dashboard
+COPY infra infra
+RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint requirements.lock '.[dashboard]'
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --create-home graft \
+    && install --directory --owner graft --group graft /var/lib/graft /var/lib/graft/store
+COPY --from=build /opt/graft /opt/graft
+ENV PATH=/opt/graft/bin:$PATH PYTHONUNBUFFERED=1 GRAFT_HOME=/var/lib/graft
+USER graft
+WORKDIR /var/lib/graft
+EXPOSE 8501
+CMD ["graft", "dashboard"]
