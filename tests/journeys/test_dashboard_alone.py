@@ -1,0 +1,130 @@
+"""The dashboard's extra installs and starts where there is no torch, as its image does it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.journey
+
+CHECKOUT = Path(__file__).parents[2]
+IMAGE = (CHECKOUT / "infra" / "dashboard.Dockerfile").read_text()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment made by the image's own COPY and RUN lines; its `bin` folder."""
+    folder = tmp_path_factory.mktemp("image")
+    source = folder / "src"
+    source.mkdir()
+    for copy in re.findall(r"^COPY (?!--from)(.+) \S+$", IMAGE, re.MULTILINE):
+        for name in copy.split():
+            path = CHECKOUT / name
+            if path.is_dir():
+                shutil.copytree(path, source / name)
+            else:
+                shutil.copy(path, source)
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    (install,) = re.findall(r"^RUN --mount\S+ pip (install .+)$", IMAGE, re.MULTILINE)
+    words = install.replace("'", "").split()
+    done = subprocess.run(
+        [folder / "venv/bin/pip", *words, "--quiet"], cwd=source, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    shutil.rmtree(source)
+    return folder / "venv" / "bin"
+
+
+@pytest.fixture
+def environment(alone: Path, tmp_path: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    return kept | {"PATH": f"{alone}:/usr/bin:/bin", "GRAFT_HOME": str(tmp_path / "home")}
+
+
+def graft(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a container would, from a folder that holds no Graft."""
+    return subprocess.run(
+        ["graft", *words],
+        env=environment,
+        cwd=environment["HOME"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_environment_is_sound_and_has_no_torch(alone: Path) -> None:
+    subprocess.run([alone / "pip", "check"], check=True, stdout=subprocess.DEVNULL)
+    look = "from importlib.util import find_spec; print(find_spec('torch'), find_spec('peft'))"
+    found = subprocess.run(
+        [alone / "python", "-c", look], cwd=alone, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == ["None", "None"]
+
+
+@pytest.fixture
+def served(environment: dict[str, str], free_tcp_port: int) -> Iterator[str]:
+    """The address of a dashboard that is up."""
+    assert graft(environment, "db", "upgrade").returncode == 0
+    environment["GRAFT_DASHBOARD_PORT"] = str(free_tcp_port)
+    address = f"http://127.0.0.1:{free_tcp_port}"
+    with subprocess.Popen(
+        ["graft", "dashboard"], env=environment, cwd=environment["HOME"], process_group=0
+    ) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while not _answers(address):
+                assert server.poll() is None, "the dashboard ended"
+                assert time.monotonic() < deadline, "the dashboard did not answer in a minute"
+                time.sleep(0.1)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
+            return answer.read() == b"ok"
+    except OSError:
+        return False
+
+
+def test_the_dashboard_starts_and_serves_its_page(served: str) -> None:
+    with urllib.request.urlopen(served, timeout=10) as page:
+        assert b"<title>" in page.read()
+
+
+def test_the_first_page_draws_without_torch(alone: Path, environment: dict[str, str]) -> None:
+    assert graft(environment, "db", "upgrade").returncode == 0
+    script = """
+import dashboard, pathlib, sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file(str(pathlib.Path(dashboard.__file__).with_name("app.py")), default_timeout=60)
+app.run()
+assert not app.exception, app.exception
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run(
+        [alone / "python", "-c", script],
+        env=environment,
+        cwd=environment["HOME"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_command_that_needs_torch_says_what_to_install(environment: dict[str, str]) -> None:
+    done = graft(environment, "worker")
+    assert done.returncode == 3 or done.returncode == 4
+    assert "graft[worker]" in done.stderr
+    assert "Traceback" not in done.stderr
