@@ -11,9 +11,7 @@ from shared.language import language, say
 
 def tables(session: Session, played: list[Played]) -> list[ComparisonTable]:
     """The comparisons of the story that were made, as the database has them."""
-    names = [
-        each.job.name for each in played if each.job.kind == "evaluate" and each.as_expected
-    ]
+    names = [each.job.name for each in played if each.job.kind == "evaluate" and each.as_expected]
     return [comparisons.build(session, name) for name in names]
 
 
@@ -57,4 +55,5 @@ def is_better(cell: Cell | None, column: Column) -> bool:
     """Does the whole interval of the difference lie on the good side of 0?"""
     if cell is None or cell.difference is None:
         return False
-    return cell.difference.low > 0 if column.higher_is_better else cell.difference.high < 0
+    found = cell.difference
+    return found.low > 0 if column.metric.higher_is_better else found.high < 0

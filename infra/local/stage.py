@@ -60,7 +60,7 @@ def _nothing() -> None:
 
 
 def _known(session: Session, cast: Cast, run: str) -> dict[str, str]:
-    """Earlier adapters by role. A transfer's spec names its donor, so donors are looked up first."""
+    """Earlier adapters by role; a transfer's spec names its donor, so donors come first."""
     known = made_before(session, _of_kind(story(cast, run), "train"))
     known |= made_before(session, _roles(story(cast, run, known), "fused"))
     return known | made_before(session, _roles(story(cast, run, known), "transfer"))

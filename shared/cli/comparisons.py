@@ -7,7 +7,7 @@ from shared import db, results
 from shared.cli.output import clock, emit, note, table
 from shared.cli.parts import Command, OneOf, wants_json
 from shared.cli.session import require_database
-from shared.comparisons import ComparisonTable, Verdict
+from shared.comparisons import ComparisonTable
 from shared.language import language, say
 
 FORMATS = ("text", "json", "csv", "md")
@@ -83,9 +83,7 @@ def worse_arms(made: ComparisonTable) -> list[tuple[str, str]]:
         (arm.name, primary[key].benchmark)
         for arm in made.arms
         for key, cell in arm.cells.items()
-        if key in primary
-        and cell.difference is not None
-        and cell.difference.verdict is Verdict.WORSE
+        if key in primary and cell.verdict == "worse"
     ]
 
 
