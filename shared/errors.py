@@ -364,10 +364,10 @@ class StartFailed(NotReachable):
 
 
 class NotInstalled(GraftError):
-    """{what} is not installed here: the Python package "{package}" is missing. Install it with
-    `pip install "graft[{extra}]"`."""
+    """{what} is not installed here: the Python package "{package}" is missing. In Graft's
+    own folder run `pip install -c requirements.lock -e ".[{extra}]"`."""
 
-    zh = "此处未安装 {what}：缺少 Python 包“{package}”。请运行 `pip install graft[{extra}]`。"
+    zh = "此处未安装 {what}：缺少 Python 包“{package}”。请在 Graft 的目录中运行 `pip install -c requirements.lock -e ".[{extra}]"`。"
     exit_code = 3
 
 

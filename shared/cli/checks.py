@@ -54,7 +54,7 @@ def packages() -> Iterable[Check]:
     yield Check("graft", "ok", _versions(("graft", "celery", "sqlmodel")) or "")
     for extra, names in _EXTRAS.items():
         found = _versions(names)
-        remedy = f'pip install "graft[{extra}]"'
+        remedy = f'pip install -c requirements.lock -e ".[{extra}]"'
         if found is None:
             absent = say("not installed; this machine cannot run it", "未安装；本机不能运行")
             yield Check(extra, "warn", absent, remedy)
