@@ -365,9 +365,9 @@ class StartFailed(NotReachable):
 
 class NotInstalled(GraftError):
     """{what} is not installed here: the Python package "{package}" is missing. In Graft's
-    own folder run `pip install -c requirements.lock -e ".[{extra}]"`."""
+    own folder run `pip install -c requirements.lock -e '.[{extra}]'`."""
 
-    zh = "此处未安装 {what}：缺少 Python 包“{package}”。请在 Graft 的目录中运行 `pip install -c requirements.lock -e ".[{extra}]"`。"
+    zh = "此处未安装 {what}：缺少 Python 包“{package}”。请在 Graft 的目录中运行 `pip install -c requirements.lock -e '.[{extra}]'`。"
     exit_code = 3
 
 

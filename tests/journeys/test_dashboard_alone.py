@@ -127,5 +127,5 @@ assert "torch" not in sys.modules
 def test_a_command_that_needs_torch_says_what_to_install(environment: dict[str, str]) -> None:
     done = graft(environment, "worker")
     assert done.returncode == 3
-    assert '".[worker]"' in done.stderr
+    assert "'.[worker]'" in done.stderr
     assert "Traceback" not in done.stderr
