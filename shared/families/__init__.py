@@ -3,8 +3,11 @@
 from shared.families.family import ModelFamily
 from shared.families.glm import GLM
 from shared.families.llama import LLAMA, MISTRAL, QWEN
+from shared.families.phi import PHI
 
-FAMILIES: dict[str, ModelFamily] = {family.name: family for family in (LLAMA, MISTRAL, QWEN, GLM)}
+FAMILIES: dict[str, ModelFamily] = {
+    family.name: family for family in (LLAMA, MISTRAL, QWEN, GLM, PHI)
+}
 
 
 def family_of(architecture: str) -> ModelFamily | None:

@@ -26,6 +26,16 @@ class ModelFamily:
             for name, (out, into) in self.projections.items()
         }
 
+    def parts(self, config: dict[str, Any]) -> dict[str, dict[str, int]]:
+        """Each fused projection's parts, in stacking order, with their rows of its output."""
+        return {
+            name: {
+                part: _size(config, side)
+                for part, side in zip(parts, self.projections[name][0], strict=True)
+            }
+            for name, parts in self.fused.items()
+        }
+
 
 def _size(config: dict[str, Any], side: str) -> int:
     heads = int(config["num_attention_heads"])
