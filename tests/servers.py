@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,28 +42,12 @@ def redis_program() -> str | None:
     return shutil.which("valkey-server") or shutil.which("redis-server")
 
 
-def _command(*command: str, signal_name: str = "KILL") -> list[str]:
-    """A server's command as one that ends with this process, and that is not run by root."""
+def _tied(*command: str, signal_name: str = "KILL", as_nobody: bool = False) -> list[str]:
+    """A server's command as one that ends with this process, however that ends."""
     if shutil.which("setpriv") is None:
         return list(command)
-    # PostgreSQL refuses to run as root.
-    other = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
-    return ["setpriv", *other, f"--pdeathsig={signal_name}", "--", *command]
-
-
-@contextmanager
-def _running(
-    command: list[str], log: Path, stop: signal.Signals
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The server in the background, in a process group of its own; stopped and waited for."""
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(command, stdout=out, stderr=out, process_group=0) as server,
-    ):
-        try:
-            yield server
-        finally:
-            server.send_signal(stop)
+    user = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if as_nobody else []
+    return ["setpriv", *user, f"--pdeathsig={signal_name}", "--", *command]
 
 
 @pytest.fixture(scope="session")
@@ -84,41 +67,70 @@ def postgres_url(short_folder: Path) -> Iterator[str]:
     if programs is None:
         _missing("PostgreSQL")
     data = short_folder / "pg"
+    # PostgreSQL refuses to run as root.
+    root = os.geteuid() == 0
     subprocess.run(
-        _command(f"{programs}/initdb", f"--pgdata={data}", "--username=graft", "--auth=trust",
-                 "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+        _tied(
+            f"{programs}/initdb", f"--pgdata={data}", "--username=graft", "--auth=trust",
+            "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", as_nobody=root,
+        ),
         cwd=short_folder, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    # It listens on a socket in its own folder and on no port, so that sessions never meet.
-    command = _command(
-        f"{programs}/postgres", "-D", str(data), "-c", "listen_addresses=", "-c",
-        f"unix_socket_directories={short_folder}", "-c", "fsync=off", "-c", "lock_timeout=30s", signal_name="QUIT",
-    )  # fmt: skip
+    # It listens on a socket in its own folder and on no port, so that sessions never meet. A
+    # transaction that a test left open must fail the next test, not block it.
+    settings = ("listen_addresses=", f"unix_socket_directories={short_folder}", "fsync=off",
+                "lock_timeout=30s")  # fmt: skip
+    options = [word for setting in settings for word in ("-c", setting)]
+    command = _tied(
+        f"{programs}/postgres", "-D", str(data), *options, signal_name="QUIT", as_nobody=root
+    )
     url = f"postgresql://graft@/postgres?host={short_folder}"
-    with _running(command, short_folder / "pg.log", signal.SIGQUIT) as server:
-        _wait_until_up(server, lambda: psycopg.connect(url).close(), psycopg.OperationalError)
-        yield url
+    server = _start(command, short_folder / "pg.log")
+    with server:
+        try:
+            _wait_until_up(server, lambda: psycopg.connect(url).close(), psycopg.OperationalError)
+            yield url
+        finally:
+            server.send_signal(signal.SIGQUIT)
 
 
 @pytest.fixture(scope="session")
 def redis_url(short_folder: Path) -> Iterator[str]:
     """The broker URL of a Redis server of this test session's own, on a socket."""
+    with start_redis(short_folder) as server:
+        yield broker_url(short_folder)
+        server.terminate()
+
+
+def start_redis(folder: Path) -> "subprocess.Popen[bytes]":
+    """A Redis server on a socket in that folder (see `broker_url`), up when this returns."""
     program = redis_program()
     if program is None:
         _missing("a Redis or Valkey server")
-    socket = short_folder / "redis.sock"
-    command = _command(
+    socket = folder / "redis.sock"
+    command = _tied(
         program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no",
-        "--dir", str(short_folder),
+        "--dir", str(folder),
     )  # fmt: skip
-    with _running(command, short_folder / "redis.log", signal.SIGTERM) as server:
-        with Redis(unix_socket_path=str(socket)) as client:
-            _wait_until_up(server, client.ping, RedisError)
-        yield f"redis+socket://{socket}?virtual_host=0"
+    server = _start(command, folder / "redis.log")
+    with Redis(unix_socket_path=str(socket)) as client:
+        _wait_until_up(server, client.ping, RedisError)
+    return server
+
+
+def broker_url(folder: Path) -> str:
+    """The broker URL of the server that `start_redis` starts there."""
+    return f"redis+socket://{folder}/redis.sock?virtual_host=0"
+
+
+def _start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    """The server in the background, in a process group of its own."""
+    with log.open("ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, process_group=0)
 
 
 def _wait_until_up(
-    server: subprocess.Popen[bytes], ask: Callable[[], object], not_yet: type[Exception]
+    server: "subprocess.Popen[bytes]", ask: Callable[[], object], not_yet: type[Exception]
 ) -> None:
     deadline = time.monotonic() + 60
     while True:
