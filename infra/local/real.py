@@ -16,9 +16,9 @@ from infra.local.stage import a_pool, perform, report
 from infra.local.story import Cast
 from infra.local.up import ends_on_signals, note
 from shared import base_models, datasets, db, schema
+from shared.alpaca import Row, read_rows
 from shared.cli.failures import INTERRUPTED
 from shared.cli.session import whoami
-from shared.datasets import Row, read_rows
 from shared.errors import GraftError
 from shared.language import language, say
 
