@@ -1,0 +1,253 @@
+"""Loading a base, putting adapters on it and saving them, so that nothing is lost silently."""
+
+import json
+from collections.abc import Iterable
+from copy import copy
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import (
+    LoraConfig,
+    PeftConfig,
+    PeftModel,
+    PeftModelForCausalLM,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from peft.utils.constants import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.pytorch_utils import Conv1D
+
+from shared.errors import BadBase, InvalidSpec, NoOp, UnsupportedAdapter
+from shared.orders import BaseFiles
+
+#: Beside an adapter's weights: its template, base, figures.
+FACTS_NAME = "graft.json"
+#: Weight files that run code when they are read.
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_LISTED = 4
+_PROBE_ROWS, _PROBE_LENGTH = 2, 24
+
+
+def resolve_precision(precision: str, device: str) -> torch.dtype:
+    """The arithmetic of "fp32", "bf16" or "auto" (bf16 on a GPU, fp32 on a CPU)."""
+    if precision == "auto":
+        precision = "bf16" if device.startswith("cuda") else "fp32"
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def load_base(base: BaseFiles, device: str, precision: str) -> tuple[Any, Any]:
+    """A base, frozen and in eval mode, and its tokenizer; no remote code, no pickled weights.
+
+    Raises BadBase where it cannot be read, and where weights are missing that transformers would
+    fill with random numbers.
+    """
+    _refuse_pickles(base)
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            base.location,
+            dtype=resolve_precision(precision, device),
+            device_map={"": device} if device.startswith("cuda") else None,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(base.location, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, AttributeError, ImportError, SafetensorError) as wrong:
+        raise BadBase(location=base.location, problem=_first_line(wrong)) from wrong
+    except RuntimeError as wrong:
+        if isinstance(wrong, torch.OutOfMemoryError):
+            raise
+        raise BadBase(location=base.location, problem=_first_line(wrong)) from wrong
+    model, found = loaded
+    absent = sorted(found["missing_keys"]) + [name for name, *_ in found["mismatched_keys"]]
+    if absent:
+        problem = f"its files lack or misshape {len(absent)} weights ({_some(absent)})"
+        raise BadBase(location=base.location, problem=problem)
+    return model.eval().requires_grad_(False), tokenizer
+
+
+def linear_targets(model: nn.Module, wanted: Iterable[str] = ()) -> list[str]:
+    """Target modules for an adapter: `wanted`, or every linear module except the output head.
+
+    Short names (q_proj) where they mean the same modules. Raises InvalidSpec for a wanted name
+    that no linear module has.
+    """
+    head = cast(Any, model).get_output_embeddings()
+    linear = {
+        name: part
+        for name, part in model.named_modules()
+        if isinstance(part, nn.Linear | Conv1D) and part is not head
+    }
+    short = {name.rsplit(".", 1)[-1] for name in linear}
+    if unknown := [name for name in wanted if not any(_ends(full, name) for full in linear)]:
+        problem = (
+            f"the base has no linear module {_some(unknown)}; it has {', '.join(sorted(short))}"
+        )
+        raise InvalidSpec(field="target_modules", problem=problem)
+    if chosen := sorted(set(wanted)):
+        return chosen
+    others = [name for name, part in model.named_modules() if name not in linear and name]
+    clash = any(_ends(other, name) for other in others for name in short)
+    return sorted(linear if clash else short)
+
+
+def attach_adapter(model: Any, folder: Path, *, name: str = "", slot: str = "default") -> PeftModel:
+    """The model with a LoRA adapter folder on it, active; also beside others in a PeftModel.
+
+    `name` is for messages, `slot` is PEFT's adapter name (without dots). Every weight of the
+    folder must find its module and every adapted module its weight: raises NoOp where none
+    does, UnsupportedAdapter where some do not or the folder cannot be read. The model is left as
+    it was then.
+    """
+    name = name or folder.name
+    config, weights = _read_adapter(folder, name)
+    bare = model.get_base_model() if isinstance(model, PeftModel) else model
+    _require_a_match(bare, weights, name)
+    try:
+        adapted = _inject(model, config, slot)
+    except (ValueError, TypeError) as wrong:
+        raise UnsupportedAdapter(adapter=name, problem=_first_line(wrong)) from wrong
+    expected = get_peft_model_state_dict(adapted, adapter_name=slot, save_embedding_layers=False)
+    if problem := _misfit(expected, weights):
+        detach_adapter(adapted, slot)
+        raise UnsupportedAdapter(adapter=name, problem=problem)
+    set_peft_model_state_dict(adapted, weights, adapter_name=slot)
+    adapted.set_adapter(slot)
+    return adapted.eval()
+
+
+def detach_adapter(adapted: PeftModel, slot: str = "default") -> Any:
+    """Take an adapter off; returns the bare base where it was the last one.
+
+    Where the active one goes, the oldest of the others becomes active.
+    """
+    if others := [other for other in adapted.peft_config if other != slot]:
+        if adapted.active_adapter == slot:
+            adapted.set_adapter(others[0])
+        adapted.delete_adapter(slot)
+        return adapted
+    return cast(Any, adapted).unload()
+
+
+def save_adapter(adapted: PeftModel, folder: Path, base: str, slot: str = "default") -> None:
+    """Write an adapter folder in PEFT's format; `base` is the name it gives its base.
+
+    The same weights give the same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(adapted, adapter_name=slot, save_embedding_layers=False)
+    weights = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    save_file(weights, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    config = copy(adapted.peft_config[slot])
+    config.base_model_name_or_path = base
+    config.inference_mode = True
+    plain = {key: _ordered(value) for key, value in config.to_dict().items()}
+    _write_json(folder / CONFIG_NAME, plain)
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Put `graft.json` beside an adapter's weights: template, base and figures of its making."""
+    _write_json(folder / FACTS_NAME, facts)
+
+
+def probe_logits(model: Any) -> Tensor:
+    """Logits (rows, tokens, vocabulary), fp32 on the CPU, of fixed token ids."""
+    vocabulary = model.get_input_embeddings().num_embeddings
+    ids = torch.arange(_PROBE_ROWS * _PROBE_LENGTH) * 7919 % vocabulary
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        rows = ids.view(_PROBE_ROWS, _PROBE_LENGTH).to(model.device)
+        logits = model(input_ids=rows, use_cache=False).logits.float().cpu()
+    model.train(training)
+    return logits
+
+
+def logit_change(adapted: PeftModel) -> float:
+    """Largest absolute change of the probe's logits by the active adapter; 0.0 is a NO-OP."""
+    with adapted.disable_adapter():
+        without = probe_logits(adapted)
+    return float((probe_logits(adapted) - without).abs().max())
+
+
+def _refuse_pickles(base: BaseFiles) -> None:
+    folder = Path(base.location)
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    if pickles := sorted(path.name for kind in _PICKLES for path in folder.glob(kind)):
+        problem = f"{pickles[0]} is a pickle, which runs code when read; convert it to safetensors"
+        raise BadBase(location=base.location, problem=problem)
+
+
+def _read_adapter(folder: Path, name: str) -> tuple[LoraConfig, dict[str, Tensor]]:
+    if not (folder / SAFETENSORS_WEIGHTS_NAME).is_file():
+        problem = f"it holds no {SAFETENSORS_WEIGHTS_NAME} (pickled weights are not read)"
+        raise UnsupportedAdapter(adapter=name, problem=problem)
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+        weights = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as wrong:
+        raise UnsupportedAdapter(adapter=name, problem=_first_line(wrong)) from wrong
+    if not isinstance(config, LoraConfig):
+        raise UnsupportedAdapter(adapter=name, problem=f"it is {config.peft_type}, not LoRA")
+    config.inference_mode = True
+    return config, weights
+
+
+def _require_a_match(bare: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+    """PEFT would load an adapter that fits nothing with a mere warning."""
+    modules = {f"base_model.model.{module}" for module, _ in bare.named_modules()}
+    if not any(key.split(".lora_")[0] in modules for key in weights):
+        why = f'none of the {len(weights)} weights of adapter "{name}" ({_some(sorted(weights))})'
+        raise NoOp(why=f"{why} belongs to a module of this base.")
+
+
+def _inject(model: Any, config: LoraConfig, slot: str) -> PeftModel:
+    if isinstance(model, PeftModel):
+        model.add_adapter(slot, config)
+        return model
+    return PeftModelForCausalLM(model, config, adapter_name=slot)
+
+
+def _misfit(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> str:
+    """Which weights have no place, no value or another shape; empty when all fit."""
+    both = sorted(expected.keys() & weights.keys())
+    shapes = [
+        f"{key}: {list(weights[key].shape)} for a place of {list(expected[key].shape)}"
+        for key in both
+        if weights[key].shape != expected[key].shape
+    ]
+    problems = {
+        "weights without a module": sorted(weights.keys() - expected.keys()),
+        "modules without a weight": sorted(expected.keys() - weights.keys()),
+        "other shapes": shapes,
+    }
+    return "; ".join(f"{what}: {_some(keys)}" for what, keys in problems.items() if keys)
+
+
+def _ends(full: str, name: str) -> bool:
+    """PEFT's rule: a target names a module by its path or the path's end."""
+    return full == name or full.endswith("." + name)
+
+
+def _some(names: list[str]) -> str:
+    more = f", … (+{len(names) - _LISTED})" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _first_line(wrong: Exception) -> str:
+    return next((line.strip() for line in str(wrong).splitlines() if line.strip()), repr(wrong))
+
+
+def _ordered(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set) else value
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
