@@ -10,7 +10,9 @@ BIN := $(VENV)/bin
 # The first Python on PATH that is new enough.
 PYTHON ?= $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(python) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(python))))
-INSTALL = $(BIN)/python -m pip install --quiet --constraint requirements.lock --editable
+# pip shows its progress to a person and is quiet in a log.
+QUIET := $(shell test -t 2 || echo --quiet)
+INSTALL = $(BIN)/python -m pip install $(QUIET) --constraint requirements.lock --editable
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 SLOW := journey or chaos or browser
