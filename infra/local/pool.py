@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -41,12 +41,15 @@ class LocalPool:
         *,
         dashboard: bool = True,
         port: int | None = None,
+        environment: Mapping[str, str] | None = None,
         tell: Callable[[str], None] = print,
         configuration: Settings | None = None,
     ) -> None:
         self.settings = configuration or settings()
         self.wants_dashboard = dashboard
         self.port = port
+        #: Variables of the children where this process's environment does not set them.
+        self.extra = dict(environment or {})
         self.tell = tell
         self.lock = HomeLock(self.settings.root)
         self.children: list[Child] = []
@@ -134,7 +137,11 @@ class LocalPool:
         return child
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | {"GRAFT_HOME": str(self.settings.root), "PYTHONUNBUFFERED": "1"}
+        return (
+            self.extra
+            | dict(os.environ)
+            | {"GRAFT_HOME": str(self.settings.root), "PYTHONUNBUFFERED": "1"}
+        )
 
     def _worker_env(self, has_broker: bool) -> dict[str, str]:
         environment = self._environment()

@@ -16,10 +16,11 @@ from infra.local.stage import a_pool, perform, report
 from infra.local.story import Cast
 from infra.local.up import ends_on_signals, note
 from shared import base_models, datasets, db, schema
-from shared.alpaca import Row, read_rows
+from shared.alpaca import Row
 from shared.cli.failures import INTERRUPTED
 from shared.cli.session import whoami
 from shared.errors import GraftError
+from shared.json_rows import read_values
 from shared.language import language, say
 
 DONOR, HOST = "llama-23m", "glm-12m"
@@ -64,8 +65,8 @@ def enter(models: Path, data: Path, rows: int, items: int) -> Cast:
     Raises BadBase or FileMissing where a folder is not what it should be.
     """
     english, chinese, prompts = draw(
-        read_rows(data / "instruct" / "alpaca_en.json"),
-        read_rows(data / "instruct" / "alpaca_zh.json"),
+        usable(data / "instruct" / "alpaca_en.json"),
+        usable(data / "instruct" / "alpaca_zh.json"),
         rows,
     )
     files = {
@@ -95,6 +96,24 @@ def enter(models: Path, data: Path, rows: int, items: int) -> Cast:
         refresh={"max_new_tokens": 96, "rows": rows},
         evaluation={"limit": items, "max_new_tokens": 48},
     )  # fmt: skip
+
+
+def usable(file: Path) -> list[Row]:
+    """The rows of an Alpaca file that can be trained on; says how many cannot.
+
+    The published file has rows without an answer, which a dataset of Graft may not have.
+    """
+    values = [value for _, value in read_values(file)]
+    rows = [
+        {key: str(value.get(key) or "") for key in ("instruction", "input", "output")}
+        for value in values
+        if isinstance(value, dict)
+    ]
+    rows = [row for row in rows if row["instruction"].strip() and row["output"].strip()]
+    dropped = len(values) - len(rows)
+    note(say(f"{file.name}: {len(rows)} rows, {dropped} without an answer left out",
+             f"{file.name}：{len(rows)} 行，略去 {dropped} 行无回答的"))  # fmt: skip
+    return rows
 
 
 def draw(english: list[Row], chinese: list[Row], rows: int) -> tuple[list[Row], ...]:

@@ -1,6 +1,8 @@
 """Playing a story in a pool: the running one of this data folder, or one started for it."""
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,12 +30,20 @@ def a_pool() -> Iterator[LocalPool | None]:
         note(say("using the pool that is running", "使用正在运行的资源池"))
         yield None
         return
-    with LocalPool(dashboard=False, tell=note) as pool:
+    with LocalPool(dashboard=False, environment=two_at_a_time(), tell=note) as pool:
         try:
             yield pool
         finally:
             ignore_signals()
             note(say("stopping the pool…", "正在停止资源池……"))
+
+
+def two_at_a_time() -> dict[str, str]:
+    """Settings of a worker that shares the cores among two jobs: small models leave some idle."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    if cores < 2:
+        return {}
+    return {"GRAFT_CPU_SLOTS": "2", "OMP_NUM_THREADS": str(cores // 2)}
 
 
 def next_run(session: Session, word: str) -> str:
