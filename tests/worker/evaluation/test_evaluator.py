@@ -1,0 +1,335 @@
+"""Evaluation end to end on tiny bases: arms, files, resuming, and what must fail."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from shared.errors import BadData, BadRows, NoOp, NotFinite, UnsupportedAdapter
+from shared.evaluations import EvaluationResult, ItemRow, read_result
+from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
+from shared.specs import EvaluationSpec
+from shared.storage import file_sha256
+from shared.templates import render
+from tiny_bases import write_adapter
+from worker.evaluation import evaluate
+from worker.reporting import Silent, Stopped
+
+CHOICES = [
+    {"id": f"q{n}", "prompt": f"Which is {n} + {n}?", "choices": [f" {2 * n}", " none of it", "7"],
+     "answer": n % 2, "lang": "en"}
+    for n in range(5)
+] + [{"id": "z", "prompt": "天空是什么颜色？", "choices": ["蓝色", "红"], "answer": 0,
+      "lang": "zh"}]  # fmt: skip
+GENERATES = [
+    {"id": "g1", "prompt": "Name the capital of France.", "references": ["Paris"], "lang": "en"},
+    {"id": "g2", "prompt": "概括：河水流向大海。", "references": ["流向", "河水"], "lang": "zh",
+     "group": "p"},
+]  # fmt: skip
+CONTINUATIONS = [
+    {"id": "c1", "context": "The quick brown", "continuation": " fox jumps over.", "lang": "en"},
+    {"id": "c2", "context": "敏捷的棕色狐", "continuation": "狸跳过懒狗。", "lang": "zh"},
+    # Cut inside a word that is one token.
+    {"id": "c3", "context": "Paris is sm", "continuation": "all and old.", "lang": "en"},
+]
+FILES = {"quiz": CHOICES, "tell": GENERATES, "text": CONTINUATIONS}
+
+
+@pytest.fixture
+def order(tmp_path: Path, tiny_llama: Path):
+    """Makes a WorkOrder over FILES (or other rows), tiny_llama and adapters."""
+
+    def make(
+        files: dict[str, list[dict[str, Any]]] | None = None,
+        adapters: dict[str, Path] | None = None,
+        folder: str = "a1",
+        base: Path = tiny_llama,
+        resume_from: Path | None = None,
+        halvings: int = 0,
+        **spec: Any,
+    ) -> WorkOrder:
+        benchmarks = []
+        for name, rows in (files or FILES).items():
+            path = tmp_path / f"{name}.jsonl"
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            benchmarks.append(DataFile(name=name, path=path, sha256=file_sha256(path)))
+        resident = BaseFiles(name="tiny", location=str(base), fingerprint="f")
+        return WorkOrder(
+            job_id="j",
+            epoch=1,
+            spec=EvaluationSpec.model_validate(
+                {
+                    "name": "c", "base_model": "tiny", "adapters": list(adapters or {}),
+                    "benchmarks": list(files or FILES), "max_new_tokens": 8,
+                } | spec
+            ),
+            base=resident,
+            adapters=[
+                AdapterFiles(name=name, folder=path, base=resident)
+                for name, path in (adapters or {}).items()
+            ],
+            benchmarks=benchmarks,
+            folder=tmp_path / folder,
+            resume_from=resume_from,
+            halvings=halvings,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two adapters of other ranks and modules; a name may hold dots."""
+    root = tmp_path_factory.mktemp("adapters")
+    return {
+        "poet-v1.5": write_adapter(tiny_llama, root / "one", scale=0.3),
+        "plain": write_adapter(tiny_llama, root / "two", rank=2, seed=1, targets=["v_proj"]),
+    }
+
+
+def rows_of(result: EvaluationResult, arm: str, benchmark: str) -> list[ItemRow]:
+    [part] = [p for p in result.parts if (p.arm, p.benchmark) == (arm, benchmark)]
+    return part.items
+
+
+class Reference:
+    """The same numbers from transformers and peft alone: one row a text, every logit."""
+
+    def __init__(self, base: Path, adapter: Path | None) -> None:
+        model: Any = AutoModelForCausalLM.from_pretrained(base)
+        self.model = PeftModel.from_pretrained(model, str(adapter)) if adapter else model
+        self.model.eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(base)
+
+    def ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def likelihood(self, before: list[int], after: list[int]) -> float:
+        start = [self.tokenizer.bos_token_id, *before]
+        with torch.inference_mode():
+            logits = self.model(input_ids=torch.tensor([start + after])).logits[0]
+        logs = logits.double().log_softmax(-1)
+        return sum(logs[len(start) + n - 1, token].item() for n, token in enumerate(after))
+
+    def choices(self, item: dict[str, Any]) -> list[float]:
+        prompt = self.ids(render("auto", item["prompt"], lang=item["lang"]))
+        return [self.likelihood(prompt, self.ids(text.strip())) for text in item["choices"]]
+
+
+def test_every_arm_scores_what_plain_transformers_and_peft_would(order, adapters, tiny_llama):
+    result = evaluate(order(adapters=adapters), Silent())
+    assert [part.arm for part in result.parts] == ["base", "poet-v1.5", "plain"] * 3
+    for arm, folder in {"base": None, **adapters}.items():
+        reference = Reference(tiny_llama, folder)
+        for item, found in zip(CHOICES, rows_of(result, arm, "quiz"), strict=True):
+            values, right = reference.choices(item), item["answer"]
+            wrong = max(value for place, value in enumerate(values) if place != right)
+            assert found.values["margin"] == pytest.approx(values[right] - wrong, abs=1e-4)
+            assert found.values["accuracy"] == (values[right] > wrong)
+            assert found.output == item["choices"][values.index(max(values))].strip()
+            sizes = [len(text.strip().encode()) for text in item["choices"]]
+            rates = [value / size for value, size in zip(values, sizes, strict=True)]
+            assert found.values["accuracy_bytes"] == (rates.index(max(rates)) == right)
+        for item, found in zip(CONTINUATIONS[:2], rows_of(result, arm, "text"), strict=False):
+            value = reference.likelihood(
+                reference.ids(item["context"]), reference.ids(item["continuation"])
+            )
+            assert found.values["bits"] == pytest.approx(-value / math.log(2), abs=1e-3)
+            assert found.values["bytes"] == len(item["continuation"].encode())
+        # A token across the cut is scored whole, but the bytes are the continuation's.
+        across = reference.likelihood(reference.ids("Paris is"), reference.ids(" small and old."))
+        found = rows_of(result, arm, "text")[2].values
+        assert found["bits"] == pytest.approx(-across / math.log(2), abs=1e-3)
+        assert found["bytes"] == len("all and old.")
+        for item, found in zip(GENERATES, rows_of(result, arm, "tell"), strict=True):
+            ids = [0, *reference.ids(render("auto", item["prompt"], lang=item["lang"]))]
+            made = reference.model.generate(
+                input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)).long(),
+                max_new_tokens=8, do_sample=False, pad_token_id=2, eos_token_id=1,
+            )  # fmt: skip
+            text = reference.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True)
+            assert found.output == text.strip()
+
+
+def test_the_base_arm_is_the_plain_base_bit_for_bit(order, adapters):
+    alone = evaluate(order(folder="alone"), Silent())
+    beside = evaluate(order(adapters=adapters, folder="beside"), Silent())
+    for name in FILES:
+        assert rows_of(beside, "base", name) == rows_of(alone, "base", name)
+        assert rows_of(beside, "poet-v1.5", name) != rows_of(alone, "base", name)
+
+
+def test_an_arm_scores_the_same_alone_and_beside_others(order, adapters):
+    beside = evaluate(order(adapters=adapters, folder="beside"), Silent())
+    only = {"plain": adapters["plain"]}
+    alone = evaluate(order(adapters=only, folder="alone"), Silent())
+    for name in FILES:
+        assert rows_of(beside, "plain", name) == rows_of(alone, "plain", name)
+
+
+def test_what_is_returned_is_what_lies_in_the_folder(order, adapters):
+    made = order(adapters=adapters)
+    result = evaluate(made, Silent())
+    assert read_result(made.out) == result
+    quiz = result.parts[0]
+    assert set(quiz.metrics) == {"accuracy", "accuracy_bytes", "margin"}
+    assert set(quiz.metrics["accuracy"]) == {"all", "en", "zh"}
+    mean = sum(item.values["accuracy"] for item in quiz.items) / 6
+    assert quiz.metrics["accuracy"]["all"] == pytest.approx(mean)
+    assert [item.item_id for item in quiz.items] == ["q0", "q1", "q2", "q3", "q4", "z"]
+    assert rows_of(result, "base", "tell")[1].cluster == "p"
+    assert quiz.engine["dtype"] == "float32"
+    assert quiz.engine["tokens"] > 0
+    assert quiz.benchmark_sha256 == made.benchmarks[0].sha256
+
+
+def test_a_base_with_a_padded_vocabulary_is_scored_as_it_is(order, tiny_llama, tmp_path):
+    """Resizing it to the tokenizer for adapters alone would normalise arms differently."""
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    with torch.random.fork_rng():
+        model.resize_token_embeddings(384 + 64, mean_resizing=False)
+    padded = tmp_path / "padded"
+    model.save_pretrained(padded)
+    AutoTokenizer.from_pretrained(tiny_llama).save_pretrained(padded)
+    adapter = write_adapter(padded, tmp_path / "adapter")
+    result = evaluate(order({"quiz": CHOICES}, adapters={"a": adapter}, base=padded), Silent())
+    for arm, folder in {"base": None, "a": adapter}.items():
+        for item, found in zip(CHOICES, rows_of(result, arm, "quiz"), strict=True):
+            values = Reference(padded, folder).choices(item)
+            right = values.pop(item["answer"])
+            assert found.values["margin"] == pytest.approx(right - max(values), abs=1e-4)
+
+
+def test_an_adapter_that_changes_nothing_ends_the_evaluation_by_name(order, tiny_llama, tmp_path):
+    zero = write_adapter(tiny_llama, tmp_path / "zero", scale=0.0)
+    with pytest.raises(NoOp, match='NO-OP: adapter "zero" loads, but changes no logit'):
+        evaluate(order(adapters={"zero": zero}), Silent())
+
+
+def test_an_adapter_of_another_base_ends_the_evaluation_by_name(order, tiny_glm, tmp_path):
+    foreign = write_adapter(tiny_glm, tmp_path / "foreign")
+    with pytest.raises((NoOp, UnsupportedAdapter), match="foreign"):
+        evaluate(order(adapters={"foreign": foreign}), Silent())
+
+
+def test_a_nan_adapter_ends_the_evaluation_by_name(order, tiny_llama, tmp_path):
+    broken = write_adapter(tiny_llama, tmp_path / "broken", scale=math.nan)
+    with pytest.raises(NotFinite, match="broken"):
+        evaluate(order(adapters={"broken": broken}), Silent())
+
+
+def test_a_base_that_yields_nan_is_named_with_its_benchmark(order, tiny_llama, tmp_path):
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[40:] = math.nan
+    model.save_pretrained(tmp_path / "nan")
+    AutoTokenizer.from_pretrained(tiny_llama).save_pretrained(tmp_path / "nan")
+    with pytest.raises(NotFinite):
+        evaluate(order(base=tmp_path / "nan"), Silent())
+
+
+def test_progress_counts_every_item_of_every_arm(order, adapters):
+    report = Silent()
+    evaluate(order(adapters=adapters), report)
+    assert report.done == (33, 33, "items")
+    assert "text · poet-v1.5" in report.phases
+    assert report.phases.index("loading base") < report.phases.index("attaching adapters")
+
+
+def test_neither_batch_size_nor_memory_retries_change_a_score(order):
+    def values(folder: str, **how: Any) -> list[float]:
+        parts = evaluate(order(folder=folder, **how), Silent()).parts
+        return [v for part in parts for row in part.items for v in row.values.values()]
+
+    expected = values("plain")
+    assert values("small", batch_tokens=64) == pytest.approx(expected, abs=1e-4)
+    assert values("halved", halvings=9) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_limit_takes_the_first_items_and_copies_are_left_out_aloud(order):
+    report = Silent()
+    files = {"quiz": [CHOICES[0], CHOICES[0] | {"id": "again"}, *CHOICES[1:]]}
+    result = evaluate(order(files, limit=3), report)
+    assert [item.item_id for item in result.parts[0].items] == ["q0", "q1", "q2"]
+    assert any("1 rows repeat an earlier one" in line for line in report.lines)
+
+
+def test_a_broken_benchmark_fails_before_the_base_is_loaded(order):
+    report = Silent()
+    with pytest.raises(BadRows):
+        evaluate(order({"quiz": [CHOICES[0], {"prompt": "x"}]}), report)
+    assert report.phases == ["reading benchmarks"]
+
+
+class StopAt(Silent):
+    """Asks to stop once a phase has begun."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__()
+        self.at = phase
+
+    def phase(self, name: str) -> None:
+        super().phase(name)
+        self.stop = name == self.at
+
+
+def test_a_stopped_evaluation_goes_on_from_its_finished_parts(order, adapters, monkeypatch):
+    whole = evaluate(order(adapters=adapters, folder="whole"), Silent())
+    report = StopAt("tell · poet-v1.5")
+    with pytest.raises(Stopped):
+        evaluate(order(adapters=adapters, folder="a1"), report)
+    [(step, saved)] = report.checkpoints
+    assert step == 4
+    assert not list(saved.parent.glob("*.tmp"))
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a finished part was scored again")
+
+    monkeypatch.setattr("worker.evaluation.choice.score", never)
+    again = Silent()
+    resumed = evaluate(order(adapters=adapters, folder="a2", resume_from=saved), again)
+    assert [part.items for part in resumed.parts] == [part.items for part in whole.parts]
+    assert again.done == (33, 33, "items")
+
+
+def test_parts_of_another_file_or_another_arithmetic_are_scored_again(order, monkeypatch):
+    report = StopAt("text · base")
+    with pytest.raises(Stopped):
+        evaluate(order(folder="a1"), report)
+    saved = report.checkpoints[-1][1]
+    changed = FILES | {"quiz": [CHOICES[0] | {"answer": 2}, *CHOICES[1:]]}
+    resumed = evaluate(order(changed, folder="a2", resume_from=saved), Silent())
+    fresh = evaluate(order(changed, folder="a3"), Silent())
+    assert [part.items for part in resumed.parts] == [part.items for part in fresh.parts]
+    rounded = evaluate(order(folder="a4", resume_from=saved, precision="bf16"), Silent())
+    assert {part.engine["dtype"] for part in rounded.parts} == {"bfloat16"}
+
+
+def test_a_damaged_checkpoint_costs_time_not_the_job(order):
+    report = StopAt("text · base")
+    with pytest.raises(Stopped):
+        evaluate(order(folder="a1"), report)
+    saved = report.checkpoints[-1][1]
+    (saved / "evaluation.json").write_text("{")
+    again = Silent()
+    result = evaluate(order(folder="a2", resume_from=saved), again)
+    assert len(result.parts) == 3
+    assert any("cannot be read" in line for line in again.lines)
+
+
+def test_a_prompt_longer_than_the_base_loses_its_beginning_aloud(order):
+    report = Silent()
+    long = {"quiz": [CHOICES[0] | {"prompt": "river " * 600}, CHOICES[1]]}
+    [part] = evaluate(order(long), report).parts
+    assert part.engine["truncated"] == 1
+    assert any("1 items are longer than the base reads (512 tokens)" in x for x in report.lines)
+
+
+def test_an_answer_length_that_leaves_no_prompt_is_refused_by_name(order):
+    with pytest.raises(BadData, match=r"tell: an answer of 512 tokens leaves no room"):
+        evaluate(order({"tell": GENERATES}, max_new_tokens=512), Silent())

@@ -1,0 +1,174 @@
+"""Evaluate arms (the base and each adapter) on benchmarks, item by item, over one resident base."""
+
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from shared.benchmarks import Benchmark, read_benchmark
+from shared.errors import NotFinite
+from shared.evaluations import EvaluationPart, EvaluationResult, write_result
+from shared.metrics import Shape, aggregate
+from shared.orders import DataFile, WorkOrder
+from shared.specs import EvaluationSpec
+from shared.templates import fingerprint
+from worker.checkpoints import load_base
+from worker.evaluation import choice, continuation, generate
+from worker.evaluation.arms import Arms
+from worker.evaluation.reading import Reader, end_tokens, reading_limit
+from worker.evaluation.saving import FinishedParts
+from worker.evaluation.scoring import packing_fits
+from worker.evaluation.tasks import Arm, Prepare, Task
+from worker.reporting import Report, Stopped
+
+#: Raised whenever the same order would give other numbers.
+ENGINE = 1
+#: Batches are not cut below this many tokens, however often memory ran out.
+LEAST_BATCH = 64
+
+SHAPES: dict[Shape, Prepare] = {
+    "choice": choice.prepare,
+    "generate": generate.prepare,
+    "continuation": continuation.prepare,
+}
+
+
+def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
+    """Score every arm on every benchmark; write the result to `order.out` and return it.
+
+    Raises NoOp or UnsupportedAdapter naming an adapter that does not load in full or changes
+    nothing, NotFinite where a model yields NaN, what `read_benchmark` raises, and Stopped.
+    """
+    spec = order.spec
+    if not isinstance(spec, EvaluationSpec) or order.base is None:
+        raise TypeError("an evaluation needs an EvaluationSpec and a base")
+    report.phase("reading benchmarks")
+    benchmarks = [(file, _limited(file, spec.limit, report)) for file in order.benchmarks]
+    report.phase("loading base")
+    model, tokenizer = load_base(order.base, order.device, spec.precision)
+    with torch.inference_mode():
+        packed = packing_fits(model)
+    report.phase("attaching adapters")
+    arms = Arms(model, tokenizer, order.adapters)
+    finished = FinishedParts(order.folder / "checkpoints", report, order.resume_from)
+    total = len(arms.names) * sum(len(found.items) for _, found in benchmarks)
+    run = _Run(order, spec, report, arms, finished, packed, total)
+    try:
+        for file, benchmark in benchmarks:
+            run.benchmark(file, benchmark)
+    except Stopped:
+        finished.save()
+        raise
+    result = EvaluationResult(parts=finished.parts)
+    write_result(order.out, result)
+    return result
+
+
+def _limited(file: DataFile, limit: int, report: Report) -> Benchmark:
+    found = read_benchmark(file.path)
+    if found.duplicates:
+        rows = ", ".join(str(row) for row in list(found.duplicates)[:10])
+        report.log(
+            f"{file.name}: {len(found.duplicates)} rows repeat an earlier one and are left out "
+            f"(rows {rows})",
+            "warning",
+        )
+    return replace(found, items=found.items[:limit]) if limit else found
+
+
+class _Run:
+    """One evaluation on its way: the arms, and how many of all items they have done."""
+
+    def __init__(
+        self,
+        order: WorkOrder,
+        spec: EvaluationSpec,
+        report: Report,
+        arms: Arms,
+        finished: FinishedParts,
+        packed: bool,
+        total: int,
+    ) -> None:
+        self._spec, self._report, self._arms, self._finished = spec, report, arms, finished
+        self._limit = reading_limit(arms.model)
+        self._ends = end_tokens(arms.tokenizer, arms.model)
+        self._packed = packed
+        self._batch_tokens = max(LEAST_BATCH, spec.batch_tokens >> order.halvings)
+        self._facts = _facts(spec, arms.model, order.device, packed)
+        self._done, self._total = 0, total
+
+    def benchmark(self, file: DataFile, benchmark: Benchmark) -> None:
+        """One benchmark by every arm, on the same requests in the same batches."""
+        reader = Reader(
+            self._arms.tokenizer, self._spec.template, file.name, self._limit,
+            self._spec.max_new_tokens,
+        )  # fmt: skip
+        task = SHAPES[benchmark.shape](benchmark.items, reader)
+        if reader.truncated:
+            self._report.log(
+                f"{file.name}: {reader.truncated} items are longer than the base reads "
+                f"({self._limit} tokens) and lost their beginning",
+                "warning",
+            )
+        facts = self._facts | {"truncated": reader.truncated}
+        hashes = [item.item_hash for item in benchmark.items]
+        for name in self._arms.names:
+            self._report.phase(f"{file.name} · {name}")
+            part = self._finished.earlier(name, file, hashes, facts)
+            if part is None:
+                part = self._score(name, file, benchmark.shape, task, facts)
+            else:
+                self._advance(len(hashes))
+            self._finished.add(part)
+
+    def _score(
+        self, name: str, file: DataFile, shape: Shape, task: Task, facts: dict[str, Any]
+    ) -> EvaluationPart:
+        """One arm on one benchmark."""
+        started, ran = time.perf_counter(), 0
+
+        def meter(items: int, tokens: int) -> None:
+            nonlocal ran
+            ran += tokens
+            self._advance(items)
+
+        with self._arms.switched_to(name) as model, torch.inference_mode():
+            arm = Arm(
+                model, self._arms.tokenizer, self._ends, self._packed, self._batch_tokens,
+                self._spec.max_new_tokens,
+            )  # fmt: skip
+            try:
+                rows = task.run(arm, meter)
+            except NotFinite as wrong:
+                raise NotFinite(what=wrong.params["what"], where=f"{file.name} · {name}") from None
+        seconds = time.perf_counter() - started
+        cost = {
+            "seconds": round(seconds, 3), "tokens": ran,
+            "tokens_per_second": round(ran / seconds, 1),
+        }  # fmt: skip
+        return EvaluationPart(
+            arm=name, benchmark=file.name, benchmark_sha256=file.sha256, shape=shape, items=rows,
+            metrics=aggregate(rows, shape), engine=facts | cost,
+        )  # fmt: skip
+
+    def _advance(self, items: int) -> None:
+        self._done += items
+        self._report.progress(self._done, self._total, "items")
+        if self._report.stop_requested():
+            raise Stopped
+
+
+def _facts(spec: EvaluationSpec, model: Any, device: str, packed: bool) -> dict[str, Any]:
+    """How the numbers are made; see `COMPARABLE_FACTS` for those that two arms must share."""
+    return {
+        "engine": ENGINE,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": device,
+        "template": spec.template,
+        "template_sha256": fingerprint(spec.template),
+        "max_new_tokens": spec.max_new_tokens,
+        "packed_choices": packed,
+        "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+    }

@@ -1,0 +1,80 @@
+"""Finished parts of an evaluation as checkpoints: a killed job does not score them again."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from shared.evaluations import (
+    COMPARABLE_FACTS,
+    EvaluationPart,
+    EvaluationResult,
+    read_result,
+    write_result,
+)
+from shared.orders import DataFile
+from shared.storage import sync_folder
+from worker.reporting import Report
+
+#: Seconds between checkpoints: losing this much work is cheaper than writing more often.
+EVERY = 15.0
+#: Besides what makes parts comparable, what a resumed one must share with this attempt.
+_SAME = (*COMPARABLE_FACTS, "device", "versions")
+
+
+class FinishedParts:
+    """The parts done so far, of this attempt and of the one it goes on from."""
+
+    def __init__(self, folder: Path, report: Report, resume_from: Path | None) -> None:
+        self._folder = folder
+        self._report = report
+        self._earlier = _read(resume_from, report)
+        self.parts: list[EvaluationPart] = []
+        self._saved = 0
+        self._saved_at = time.monotonic()
+
+    def earlier(
+        self, arm: str, file: DataFile, hashes: list[str], facts: dict[str, Any]
+    ) -> EvaluationPart | None:
+        """The part an earlier attempt finished for the same arm, file, items and engine facts."""
+        for part in self._earlier:
+            if (
+                (part.arm, part.benchmark) == (arm, file.name)
+                and part.benchmark_sha256 == file.sha256
+                and [item.item_hash for item in part.items] == hashes
+                and all(part.engine.get(name) == facts.get(name) for name in _SAME)
+            ):
+                return part
+        return None
+
+    def add(self, part: EvaluationPart) -> None:
+        """Keep a part, and write a checkpoint where the last one is old enough."""
+        self.parts.append(part)
+        if time.monotonic() - self._saved_at >= EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Write all parts so far as one checkpoint, unless it would hold nothing new."""
+        count = len(self.parts)
+        if count == self._saved:
+            return
+        target = self._folder / f"parts-{count}"
+        draft = target.with_suffix(".tmp")
+        shutil.rmtree(draft, ignore_errors=True)
+        write_result(draft, EvaluationResult(parts=self.parts))
+        sync_folder(draft)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+        sync_folder(self._folder)
+        self._saved, self._saved_at = count, time.monotonic()
+        self._report.checkpoint(count, target)
+
+
+def _read(folder: Path | None, report: Report) -> list[EvaluationPart]:
+    if folder is None:
+        return []
+    try:
+        return read_result(folder).parts
+    except (OSError, ValueError, KeyError) as wrong:
+        report.log(f"The checkpoint {folder.name} cannot be read, scoring anew: {wrong}", "warning")
+        return []
