@@ -1,0 +1,44 @@
+"""The dashboard's entry: `streamlit run dashboard/app.py`. It only navigates."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import language, parts
+
+STATIC = Path(__file__).with_name("static")
+#: (page, icon, is it in the menu); the first one is the start page.
+PAGES = (
+    ("jobs", "view_list", True),
+    ("submit", "add_circle", True),
+    ("compare", "balance", True),
+    ("adapters", "extension", True),
+    ("datasets", "table_rows", True),
+    ("models", "deployed_code", True),
+    ("hosts", "dns", True),
+    ("job", "article", False),
+)
+
+
+def main() -> None:
+    """Draw the frame, then the page that the address names."""
+    st.set_page_config(page_title="Graft", page_icon=str(STATIC / "icon.png"), layout="wide")
+    st.logo(str(STATIC / "logo.png"), size="large")
+    words = language.words()
+    pages = [
+        st.Page(
+            f"app_pages/{name}.py",
+            title=words(f"{name}.title"),
+            icon=f":material/{icon}:",
+            url_path="" if name == PAGES[0][0] else name,
+            default=name == PAGES[0][0],
+            visibility="visible" if listed else "hidden",
+        )
+        for name, icon, listed in PAGES
+    ]
+    page = st.navigation(pages, position="top")
+    with parts.guard(words):
+        page.run()
+
+
+main()

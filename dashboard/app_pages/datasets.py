@@ -1,0 +1,212 @@
+"""Datasets and benchmarks: upload, check row by row, look inside, register."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import streamlit as st
+
+from dashboard import address, language, moments, parts, queries
+from dashboard.language import Words
+from shared import datasets, db
+from shared.benchmarks import read_benchmark
+from shared.errors import BadRows, GraftError
+from shared.storage import store
+from shared.tables import Dataset
+
+KINDS = ("training", "benchmark")
+PREVIEW = 50
+
+
+def rows_of(path: Path, kind: str, limit: int = PREVIEW) -> list[dict[str, Any]]:
+    """The first rows of a file as flat texts. Raises what reading it raises."""
+    if kind == "training":
+        return [dict(row) for row in datasets.read_rows(path)[:limit]]
+    found = read_benchmark(path).items[:limit]
+    return [
+        {
+            key: "\n".join(value) if isinstance(value, list) else value
+            for key, value in item.model_dump(exclude_none=True).items()
+        }
+        for item in found
+    ]
+
+
+def languages(counted: dict[str, Any]) -> str:
+    """`en 100 · zh 20`"""
+    return " · ".join(f"{name} {count:,}" for name, count in sorted(counted.items()))
+
+
+def wrong_rows(words: Words, problem: BadRows) -> None:
+    """The rows that cannot be used, a line each: where, and what is wrong there."""
+    listed = re.findall(r"(\d+) \((.*?)\)(?:, |$)", str(problem.params.get("listed", "")))
+    st.dataframe(
+        [{words("datasets.row"): int(row), words("datasets.problem"): why} for row, why in listed],
+        hide_index=True,
+        height="content",
+        alt=words("datasets.problem"),
+    )
+
+
+def upload(words: Words) -> None:
+    """The upload form, and under it what the chosen file holds."""
+    with st.container(border=True):
+        left, right = st.columns([1, 2])
+        kind = left.segmented_control(
+            words("datasets.kind"),
+            KINDS,
+            default="training",
+            required=True,
+            format_func=words.codes("dataset"),
+            key="datasets.kind",
+            persist_state="session",
+        )
+        left.caption(words(f"datasets.shape.{kind or 'training'}"))
+        file = right.file_uploader(
+            words("datasets.file"), type=["json", "jsonl"], key="datasets.file"
+        )
+        if file is None:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(file.name).name
+            path.write_bytes(file.getbuffer())
+            check(words, path, kind or "training")
+
+
+def check(words: Words, path: Path, kind: str) -> None:
+    """Say what is wrong with a file, or preview it and offer to register it."""
+    try:
+        facts = datasets.describe(path, cast(Literal["training", "benchmark"], kind))
+        preview = rows_of(path, kind)
+    except BadRows as problem:
+        parts.failure(problem, words)
+        wrong_rows(words, problem)
+        return
+    except GraftError as problem:
+        parts.failure(problem, words)
+        return
+    st.success(
+        words(
+            "datasets.fine", rows=f"{facts['rows']:,}", format=facts["format"],
+            languages=languages(facts["languages"]),
+        ),
+        icon=":material/check:",
+    )  # fmt: skip
+    st.dataframe(preview, height=240, alt=words("datasets.preview"))
+    suggested = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-_")[:64]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input(
+            words("datasets.name"), value=suggested, key=f"datasets.name.{path.name}", width=320
+        )
+        if st.button(words("datasets.register"), type="primary", icon=":material/add:"):
+            register(words, name, path, kind)
+
+
+def register(words: Words, name: str, path: Path, kind: str) -> None:
+    """Put the file into the store under its name."""
+    try:
+        with db.writing() as session:
+            added = datasets.register(
+                session, name, path, cast(Literal["training", "benchmark"], kind),
+                actor=parts.user(),
+            )  # fmt: skip
+    except GraftError as problem:
+        parts.failure(problem, words)
+        return
+    st.success(words("datasets.registered", name=added.name), icon=":material/check:")
+
+
+def open_file() -> None:
+    """Show the file whose name was clicked."""
+    click = st.session_state.get("datasets.open")
+    if click is not None:
+        address.go(name=str(click["label"]))
+
+
+def listing(words: Words) -> None:
+    """Every registered file; a click opens its rows."""
+    with db.reading() as session:
+        found, now = queries.files(session), queries.now(session)
+    if not found:
+        parts.empty(words("datasets.empty"))
+        return
+    config = st.column_config
+    st.dataframe(
+        [
+            {
+                "name": each.name,
+                "kind": [words.code("dataset", each.kind)],
+                "format": each.format,
+                "rows": each.rows,
+                "languages": languages(each.languages),
+                "size": moments.size(each.bytes),
+                "user": each.user,
+                "created": moments.ago(each.created_at, now, words),
+            }
+            for each in found
+        ],
+        hide_index=True,
+        height="content",
+        column_config={
+            "name": config.ButtonColumn(
+                words("datasets.name"), type="tertiary", on_click=open_file, key="datasets.open",
+                alignment="left",
+            ),
+            "kind": config.MultiselectColumn(
+                words("datasets.kind"),
+                options=[words.code("dataset", kind) for kind in KINDS],
+                color=["blue", "violet"],
+            ),
+            "format": words("datasets.format"),
+            "rows": config.NumberColumn(words("datasets.rows"), format="localized"),
+            "languages": words("datasets.languages"),
+            "size": words("datasets.size"),
+            "user": words("jobs.user"),
+            "created": words("jobs.created"),
+        },
+        key="datasets.table",
+        alt=words("datasets.title"),
+    )  # fmt: skip
+
+
+def detail(words: Words, name: str) -> None:
+    """One file: its facts and its first rows."""
+    with db.reading() as session:
+        found = session.get(Dataset, name)
+    if found is None:
+        st.error(words("datasets.unknown", name=parts.plain(name)), icon=":material/error:")
+        return
+    parts.facts(
+        [
+            (words("datasets.kind"), words.code("dataset", found.kind)),
+            (words("datasets.format"), found.format),
+            (words("datasets.rows"), moments.amount(found.rows)),
+            (words("datasets.languages"), languages(found.languages)),
+            (words("datasets.size"), moments.size(found.bytes)),
+            ("sha256", found.sha256[:16]),
+            (words("jobs.user"), found.user),
+            (words("jobs.created"), moments.clock(found.created_at)),
+        ]
+    )
+    st.caption(words("datasets.first", count=min(PREVIEW, found.rows)))
+    rows = rows_of(store().open_path(found.uri), found.kind)
+    st.dataframe(rows, height=520, alt=words("datasets.preview"))
+
+
+def main() -> None:
+    """Draw the page."""
+    words = language.words()
+    name = st.query_params.get("name", "")
+    if name:
+        parts.header(name)
+        parts.back(words("datasets.title"))
+        with parts.guard(words):
+            detail(words, name)
+        return
+    parts.header(words("datasets.title"), lead=words("datasets.lead"))
+    upload(words)
+    listing(words)
+
+
+main()

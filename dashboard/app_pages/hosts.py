@@ -1,0 +1,97 @@
+"""Hosts: who answers, what each runs, how many slots are free; live."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import language, moments, parts, queries
+from dashboard.language import Words
+from shared import db
+from shared.config import settings
+from shared.tables import Host, Job
+
+
+def standing(host: Host, now: float) -> str:
+    """alive, drained (takes nothing new), or stale: no heartbeat for a lease's length."""
+    if now - host.heartbeat_at > settings().lease_seconds:
+        return "stale"
+    return "alive" if host.accepting else "drained"
+
+
+COLOURS: dict[str, tuple[parts.Colour, str]] = {
+    "alive": ("green", ":material/check_circle:"),
+    "drained": ("orange", ":material/pause_circle:"),
+    "stale": ("red", ":material/heart_broken:"),
+}
+
+
+def devices(words: Words, host: Host) -> str:
+    """The GPUs by name, or the CPU with its cores."""
+    gpus: list[Any] = host.info.get("gpus") or []
+    if gpus:
+        return ", ".join(
+            str(gpu.get("name", gpu)) if isinstance(gpu, dict) else str(gpu) for gpu in gpus
+        )
+    cores = host.info.get("cores")
+    return words("hosts.cpu", cores=cores) if cores else host.device
+
+
+def card(words: Words, host: Host, running: list[Job], now: float) -> None:
+    """One host."""
+    state = standing(host, now)
+    colour, icon = COLOURS[state]
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(host.name, anchor=False, width="content")
+            st.badge(words(f"hosts.{state}"), color=colour, icon=icon)
+        free = max(0, host.slots - len(running)) if state == "alive" else 0
+        parts.facts(
+            [
+                (words("hosts.device"), devices(words, host)),
+                (words("hosts.slots"), words("hosts.free", free=free, slots=host.slots)),
+                (words("hosts.heartbeat"), moments.ago(host.heartbeat_at, now, words)),
+                (words("hosts.started"), moments.clock(host.started_at)),
+            ]
+        )
+        for job in running:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.page_link(
+                    "app_pages/job.py",
+                    label=job.name,
+                    icon=":material/play_arrow:",
+                    query_params={"id": job.id},
+                )
+                took = moments.length(now - (job.started_at or now), words)
+                st.caption(f"{words.code('kind', job.kind)} · {job.user} · {took}")
+        if state == "stale":
+            st.caption(words("hosts.stale.help"))
+
+
+@st.fragment(run_every=5)
+def board(words: Words) -> None:
+    """Every host, the live part."""
+    with parts.guard(words):
+        with db.reading() as session:
+            hosts, running, now = (
+                queries.hosts(session),
+                queries.running(session),
+                queries.now(session),
+            )
+        if not hosts:
+            parts.empty(words("hosts.empty"))
+            st.code("graft worker", language="bash")
+            return
+        by_host = {host.name: [job for job in running if job.host == host.name] for host in hosts}
+        with st.grid(min_column_width=420):
+            for host in sorted(hosts, key=lambda each: standing(each, now) == "stale"):
+                card(words, host, by_host[host.name], now)
+
+
+def main() -> None:
+    """Draw the page."""
+    words = language.words()
+    parts.header(words("hosts.title"), lead=words("hosts.lead"))
+    board(words)
+
+
+main()

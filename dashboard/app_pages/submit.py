@@ -1,0 +1,174 @@
+"""New job: train, fuse or evaluate, from a form drawn from the spec."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import address, language, parts, queries
+from dashboard.forms import Form, Offers, fold
+from dashboard.language import Words
+from dashboard.queries import Choice
+from shared import db, jobs
+from shared.config import settings
+from shared.errors import GraftError
+from shared.specs import BASE_ARM, FUSION_METHODS, SPECS, TRANSFERS, parse_spec
+
+_DONE, _CLEAR = "submit.done", "submit.clear"
+
+
+def offers() -> dict[str, list[Choice]]:
+    """Everything registered that a form can pick."""
+    with db.reading() as session:
+        return {
+            "base_model": queries.base_choices(session),
+            "dataset": queries.file_choices(session, "training"),
+            "benchmark": queries.file_choices(session, "benchmark"),
+            "adapter": queries.adapter_choices(session),
+        }
+
+
+def choose_kind(words: Words) -> str:
+    """Which kind of job; it stands in the address as `?kind=`."""
+    kinds = list(SPECS)
+    asked = st.query_params.get("kind", "")
+    if "submit.kind" not in st.session_state:
+        st.session_state["submit.kind"] = asked if asked in kinds else kinds[0]
+    kind = st.segmented_control(
+        words("submit.kind"),
+        kinds,
+        format_func=words.codes("kind"),
+        key="submit.kind",
+        required=True,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    address.keep("kind", [kind or kinds[0]])
+    return kind or kinds[0]
+
+
+def needs(words: Words, kind: str, offered: Offers) -> bool:
+    """Say what has to be there before this form makes sense; False when something is missing."""
+    wanted = {
+        "train": (("base_model", "models"), ("dataset", "datasets")),
+        "fuse": (("adapter", "submit"),),
+        "evaluate": (("base_model", "models"), ("benchmark", "datasets")),
+    }[kind]
+    for thing, page in wanted:
+        if not offered[thing]:
+            parts.empty(
+                words(f"submit.needs.{thing}"),
+                page=f"app_pages/{page}.py",
+                action=words(f"submit.needs.{thing}.action"),
+                query={"kind": "train"} if page == "submit" else None,
+            )
+            return False
+    return True
+
+
+def train(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
+    """The form of a training."""
+    form = Form(SPECS["train"], "train", words, offered)
+    values = form.basic() | fold(words, "train", form)["train"]
+    return values | {"kind": "train"}, form.missing
+
+
+def fuse(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
+    """The form of a fusion; the method decides which parameters it has."""
+    method = st.segmented_control(
+        words("submit.method"),
+        list(FUSION_METHODS),
+        format_func=words.codes("method"),
+        default="weighted_sum",
+        key="draft.fuse.method",
+        required=True,
+        persist_state="session",
+    )
+    chosen = method or "weighted_sum"
+    st.caption(words(f"method.{chosen}.help"))
+    transfer = FUSION_METHODS[chosen] in TRANSFERS
+    form = Form(SPECS["fuse"], "fuse", words, offered)
+    own = Form(FUSION_METHODS[chosen], f"fuse.{chosen}", words, offered)
+    values = form.basic(
+        leave_out=() if transfer else ("host_base",), only_one=("adapters",) if transfer else ()
+    )
+    if transfer and not values.get("host_base"):
+        form.missing.append(words("submit.host_base"))
+    st.caption(words("submit.params", method=words.code("method", chosen)))
+    params = own.basic() | {"method": chosen}
+    more = fold(words, "fuse", form, own)
+    values |= more[form.prefix] | {"kind": "fuse", "params": params | more[own.prefix]}
+    return values, form.missing + own.missing
+
+
+def evaluate(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
+    """The form of an evaluation; it offers the adapters of the chosen base."""
+    base = st.session_state.get("draft.evaluate.base_model")
+    mine = [each for each in offered["adapter"] if not base or each.base in ("", base)]
+    arms = [BASE_ARM, *st.session_state.get("draft.evaluate.adapters", [])]
+    own = {"adapter": mine, "baseline": [Choice(arm) for arm in arms]}
+    form = Form(SPECS["evaluate"], "evaluate", words, {**offered, **own})
+    values = form.basic() | fold(words, "evaluate", form)["evaluate"]
+    return values | {"kind": "evaluate"}, form.missing
+
+
+FORMS = {"train": train, "fuse": fuse, "evaluate": evaluate}
+
+
+def send(words: Words, values: dict[str, Any], missing: list[str]) -> None:
+    """Submit the spec, or say what is wrong with it."""
+    if missing:
+        st.error(words("submit.missing", fields=", ".join(missing)), icon=":material/error:")
+        return
+    try:
+        job = jobs.submit(parse_spec(values), user=parts.user(), project=settings().project)
+    except GraftError as problem:
+        parts.failure(problem, words)
+        return
+    st.session_state[_DONE] = job.id
+    st.session_state[_CLEAR] = f"draft.{job.kind}.name"
+    st.rerun()
+
+
+def confirmation(words: Words) -> None:
+    """Where the job that was just submitted stands."""
+    job_id = st.session_state.get(_DONE)
+    if job_id is None:
+        return
+    with db.reading() as session:
+        job = jobs.find(session, job_id)
+        place = jobs.position(session, job)
+    text = (
+        words("submit.running", name=job.name, state=words.code("state", job.state))
+        if place is None
+        else words("submit.queued", name=job.name, place=parts.ordinal(place, words))
+    )
+    with st.container(horizontal=True, vertical_alignment="center", border=True):
+        st.badge(text, icon=":material/check:", color="green")
+        st.page_link(
+            "app_pages/job.py",
+            label=words("submit.open"),
+            icon=":material/arrow_forward:",
+            query_params={"id": job.id},
+        )
+
+
+def main() -> None:
+    """Draw the page."""
+    words = language.words()
+    parts.header(words("submit.title"), lead=words("submit.lead"))
+    if (key := st.session_state.pop(_CLEAR, None)) is not None:
+        st.session_state[key] = ""
+    confirmation(words)
+    kind = choose_kind(words)
+    offered = offers()
+    if not needs(words, kind, offered):
+        return
+    with st.container(border=True):
+        values, missing = FORMS[kind](words, offered)
+    if st.button(
+        words("submit.send"), type="primary", icon=":material/send:", key=f"submit.send.{kind}"
+    ):
+        send(words, values, missing)
+
+
+main()

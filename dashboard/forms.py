@@ -1,0 +1,169 @@
+"""Forms drawn from the specs: a widget for each parameter, and back to the values of a spec."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+from pydantic import BaseModel
+
+from dashboard.language import Words
+from dashboard.queries import Choice
+from shared.specs.parameters import Parameter, parameters
+
+#: What a form offers for a parameter: by `Parameter.picks`, or by its name, which goes first.
+Offers = Mapping[str, Sequence[Choice]]
+
+
+class Form:
+    """One spec being filled in; what was typed stays until the session ends."""
+
+    def __init__(self, spec: type[BaseModel], prefix: str, words: Words, offers: Offers) -> None:
+        self.spec = spec
+        self.prefix = prefix
+        self.words = words
+        self.offers = offers
+        #: Titles of required parameters that have no value yet.
+        self.missing: list[str] = []
+
+    def key(self, name: str) -> str:
+        """The session key of a parameter's widget."""
+        return f"draft.{self.prefix}.{name}"
+
+    def basic(
+        self, *, leave_out: Sequence[str] = (), only_one: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Draw the parameters everybody looks at; return the values."""
+        shown = [
+            each
+            for each in parameters(self.spec)
+            if each.group == "basic" and each.name not in leave_out
+        ]
+        return self._grid(shown, only_one)
+
+    def advanced(self) -> dict[str, Any]:
+        """Draw the other parameters; return the values."""
+        return self._grid([each for each in parameters(self.spec) if each.group == "advanced"], ())
+
+    def _grid(self, shown: Sequence[Parameter], only_one: Sequence[str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        with st.grid(min_column_width=250, gap="small", vertical_alignment="top"):
+            for each in shown:
+                value = self._widget(each, 1 if each.name in only_one else None)
+                if value is None or (each.required and value in ("", [])):
+                    if each.required:
+                        self.missing.append(each.title(self.words.language))
+                else:
+                    values[each.name] = value
+        return values
+
+    def _widget(self, parameter: Parameter, most: int | None) -> Any:
+        offered = self.offers.get(parameter.name, self.offers.get(parameter.picks or ""))
+        common: dict[str, Any] = {
+            "label": self._label(parameter),
+            "key": self.key(parameter.name),
+            "help": self._help(parameter),
+            "persist_state": "session",
+        }
+        if offered is not None:
+            return self._picker(parameter, offered, common, most)
+        if parameter.many:
+            return self._list(parameter, common)
+        if parameter.choices:
+            common["format_func"] = self.words.codes(f"choice.{parameter.name}")
+            index = parameter.choices.index(parameter.default) if parameter.default else 0
+            return st.selectbox(options=parameter.choices, index=index, **common)
+        if parameter.type is bool:
+            return st.toggle(value=bool(parameter.default), **common)
+        if parameter.type in (int, float):
+            return _number(parameter, common)
+        return st.text_input(
+            value=parameter.default or "", placeholder=self.words("submit.text"), **common
+        )
+
+    def _label(self, parameter: Parameter) -> str:
+        unit = self.words.code("unit", parameter.unit) if parameter.unit else ""
+        title = parameter.title(self.words.language)
+        mark = " \\*" if parameter.required else ""
+        return (f"{title} ({unit})" if unit else title) + mark
+
+    def _help(self, parameter: Parameter) -> str:
+        """Its help, its limits, and the flag that sets it on the command line."""
+        limits = _limits(parameter)
+        text = parameter.help(self.words.language)
+        return f"{text}\n\n`{parameter.flag}`{'  ' + limits if limits else ''}"
+
+    def _picker(
+        self, parameter: Parameter, offered: Sequence[Choice], common: dict[str, Any],
+        most: int | None,
+    ) -> Any:  # fmt: skip
+        names = [choice.name for choice in offered]
+        common["format_func"] = self._shown(offered)
+        common["placeholder"] = self.words("submit.choose" if names else "submit.none")
+        _forget_gone(common["key"], names)
+        if parameter.many:
+            return st.multiselect(options=names, max_selections=most, **common)
+        index = names.index(parameter.default) if parameter.default in names else None
+        return st.selectbox(options=names, index=index, **common)
+
+    def _shown(self, offered: Sequence[Choice]) -> Any:
+        coming = self.words("submit.coming")
+        labels = {
+            choice.name: " · ".join(
+                part for part in (choice.name, choice.note, coming if choice.coming else "") if part
+            )
+            for choice in offered
+        }
+        return lambda name: labels.get(name, name)
+
+    def _list(self, parameter: Parameter, common: dict[str, Any]) -> Any:
+        """Several values typed into one field, with commas between them."""
+        written = ", ".join(str(value) for value in parameter.default or [])
+        typed = st.text_input(value=written, placeholder=self.words("submit.list"), **common)
+        return [part.strip() for part in typed.replace("，", ",").split(",") if part.strip()]
+
+
+def fold(words: Words, key: str, *forms: Form) -> dict[str, Any]:
+    """The advanced parameters of forms in one fold, by the form's prefix."""
+    with st.expander(words("submit.advanced"), icon=":material/tune:", key=f"draft.{key}.advanced"):
+        return {form.prefix: form.advanced() for form in forms}
+
+
+def _forget_gone(key: str, names: Sequence[str]) -> None:
+    """Take names out of a draft that the form no longer offers."""
+    held = st.session_state.get(key)
+    if isinstance(held, list):
+        kept = [name for name in held if name in names]
+        if kept != held:
+            st.session_state[key] = kept
+    elif held is not None and held not in names:
+        st.session_state[key] = None
+
+
+def _number(parameter: Parameter, common: dict[str, Any]) -> Any:
+    kind = parameter.type
+    low, high = (
+        None if bound is None else kind(bound) for bound in (parameter.minimum, parameter.maximum)
+    )
+    value = None if parameter.default is None else kind(parameter.default)
+    step: int | float = 1 if kind is int else _step(parameter.default)
+    shape = None if kind is int else "%g"
+    return st.number_input(
+        min_value=low, max_value=high, value=value, step=step, format=shape, **common
+    )
+
+
+def _step(default: float | None) -> float:
+    """A tenth of the default's magnitude: 2e-4 goes by 1e-5, 3 by 0.1."""
+    if not default:
+        return 0.01
+    return float(10.0 ** (math.floor(math.log10(abs(default))) - 1))
+
+
+def _limits(parameter: Parameter) -> str:
+    low, high = parameter.minimum, parameter.maximum
+    if low is not None and high is not None:
+        return f"{low:g} – {high:g}"
+    if low is not None:
+        return f"≥ {low:g}"
+    return f"≤ {high:g}" if high is not None else ""

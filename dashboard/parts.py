@@ -1,0 +1,123 @@
+"""The parts every page is made of: its heading, badges, empty states, and errors as sentences."""
+
+import getpass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import streamlit as st
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from dashboard import language
+from dashboard.language import Words
+from shared import schema
+from shared.config import settings
+from shared.errors import GraftError, NotReachable
+
+Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
+STATE_COLOURS: dict[str, Colour] = {
+    "queued": "blue",
+    "running": "violet",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "gray",
+}
+STATE_ICONS = {
+    "queued": ":material/schedule:",
+    "running": ":material/play_arrow:",
+    "succeeded": ":material/check:",
+    "failed": ":material/error:",
+    "cancelled": ":material/block:",
+}
+
+
+def user() -> str:
+    """Who is acting: GRAFT_USER, else the account this dashboard runs under."""
+    return settings().user or getpass.getuser()
+
+
+def header(title: str, *, lead: str = "") -> None:
+    """The page's heading, with the language switch at its right."""
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.title(title, anchor=False, width="content")
+        language.switch()
+    if lead:
+        st.caption(lead)
+
+
+def state_badge(words: Words, state: str) -> None:
+    """A job's state in its colour, with an icon and a word."""
+    st.badge(
+        words.code("state", state),
+        icon=STATE_ICONS.get(state),
+        color=STATE_COLOURS.get(state, "gray"),
+    )
+
+
+def empty(text: str, *, page: str = "", action: str = "", query: Mapping[str, str] | None = None):
+    """What to do next where there is nothing to show yet."""
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.markdown(text, width="content", text_alignment="center")
+        if page:
+            st.page_link(page, label=action, icon=":material/arrow_forward:", query_params=query)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names with their values, several to a line; the values are shown as they are."""
+    with st.grid(min_column_width=150, gap="small"):
+        for name, value in pairs:
+            with st.container(gap=None):
+                st.caption(name)
+                st.text(value or "–")
+
+
+def failure(problem: GraftError, words: Words) -> None:
+    """An error in the reader's language."""
+    # Messages name things people typed, which must not turn into links or images.
+    st.error(plain(problem.message(words.language)), icon=":material/error:")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for mark in "\\`*_[]<>#$~|:":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+@contextmanager
+def guard(words: Words) -> Iterator[None]:
+    """Show what Graft can name, and a database that is away, instead of breaking the page."""
+    try:
+        yield
+    except GraftError as problem:
+        failure(problem, words)
+    except (OperationalError, ProgrammingError) as away:
+        failure(_database_problem(away), words)
+
+
+def _database_problem(away: OperationalError | ProgrammingError) -> GraftError:
+    """Why a query failed: an old schema, or a database that does not answer."""
+    try:
+        schema.check()
+    except GraftError as problem:
+        return problem
+    reason = str(away.orig).strip().splitlines()
+    return NotReachable(what="the database", where="-", problem=reason[0] if reason else "-")
+
+
+def ordinal(place: int, words: Words) -> str:
+    """A place in the queue: `3rd`, `第 3 位`."""
+    if words.language == "zh":
+        return f"第 {place} 位"
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    tens = 10 <= place % 100 <= 20
+    return f"{place}{'th' if tens else ends.get(place % 10, 'th')}"
+
+
+def back(label: str) -> None:
+    """A button from one thing to the list of all of them, on the same page."""
+    if st.button(label, icon=":material/arrow_back:", type="tertiary", key="back"):
+        st.query_params.clear()
+        st.rerun()

@@ -1,0 +1,150 @@
+"""Questions that only the dashboard asks the database; nothing here changes a row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from shared import results
+from shared.clock import db_now
+from shared.submission import LIVE
+from shared.tables import (
+    Adapter,
+    Attempt,
+    Comparison,
+    Dataset,
+    Evaluation,
+    Host,
+    Job,
+    JobState,
+    LogLine,
+    ModelRef,
+)
+
+
+def now(session: Session) -> float:
+    """The database's time, seconds since 1970."""
+    return session.scalar(select(db_now())) or 0.0
+
+
+def kind_counts(session: Session) -> dict[str, int]:
+    """How many jobs there are of each kind."""
+    return dict(session.exec(select(Job.kind, func.count()).group_by(Job.kind)).all())
+
+
+def job_count(session: Session, *, states: Sequence[str], kinds: Sequence[str], text: str) -> int:
+    """How many jobs `shared.jobs.listing` finds over all its pages."""
+    query = select(func.count()).select_from(Job)
+    if states:
+        query = query.where(col(Job.state).in_(states))
+    if kinds:
+        query = query.where(col(Job.kind).in_(kinds))
+    if text:
+        fits = col(Job.name).contains(text, autoescape=True)
+        query = query.where(fits | col(Job.id).startswith(text, autoescape=True))
+    return session.scalar(query) or 0
+
+
+def latest_attempts(session: Session, ids: Sequence[str]) -> dict[str, Attempt]:
+    """The newest attempt of each job that has one."""
+    rows = session.exec(
+        select(Attempt).where(col(Attempt.job_id).in_(ids)).order_by(col(Attempt.epoch))
+    )
+    return {attempt.job_id: attempt for attempt in rows}
+
+
+def log_tail(session: Session, job_id: str, lines: int) -> list[LogLine]:
+    """The last lines of a job's log, in order."""
+    query = select(LogLine).where(LogLine.job_id == job_id).order_by(col(LogLine.id).desc())
+    return list(session.exec(query.limit(lines)).all())[::-1]
+
+
+def log_length(session: Session, job_id: str) -> int:
+    """How many lines a job's log has."""
+    query = select(func.count()).select_from(LogLine).where(LogLine.job_id == job_id)
+    return session.scalar(query) or 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something a form offers: its name, and what a person needs to choose it."""
+
+    name: str
+    note: str = ""
+    #: The base of an adapter.
+    base: str = ""
+    #: An adapter that a queued or running job will make.
+    coming: bool = False
+
+
+def base_choices(session: Session) -> list[Choice]:
+    """Registered base models."""
+    rows = session.exec(select(ModelRef).order_by(ModelRef.name)).all()
+    return [Choice(row.name, f"{row.family} · {row.parameters / 1e6:.4g}M") for row in rows]
+
+
+def file_choices(session: Session, kind: str) -> list[Choice]:
+    """Registered files of a kind: training or benchmark."""
+    rows = session.exec(select(Dataset).where(Dataset.kind == kind).order_by(Dataset.name)).all()
+    return [Choice(row.name, f"{row.format} · {row.rows:,}") for row in rows]
+
+
+def adapter_choices(session: Session) -> list[Choice]:
+    """Published adapters, newest first, after those on their way."""
+    coming = session.exec(select(Job).where(col(Job.state).in_(LIVE), Job.kind != "evaluate")).all()
+    found = [
+        Choice(
+            job.name,
+            str(job.spec.get("base_model") or job.spec.get("host_base") or ""),
+            base=str(job.spec.get("base_model") or job.spec.get("host_base") or ""),
+            coming=True,
+        )
+        for job in coming
+    ]
+    for row in results.adapters(session):
+        found.append(Choice(row.name, f"{row.base_model} · {row.method}", base=row.base_model))
+    return found
+
+
+def files(session: Session) -> list[Dataset]:
+    """Every registered file, newest first."""
+    query = select(Dataset).order_by(col(Dataset.created_at).desc(), Dataset.name)
+    return list(session.exec(query).all())
+
+
+def bases(session: Session) -> list[ModelRef]:
+    """Every base model, newest first."""
+    query = select(ModelRef).order_by(col(ModelRef.created_at).desc(), ModelRef.name)
+    return list(session.exec(query).all())
+
+
+def hosts(session: Session) -> list[Host]:
+    """Every host that ever ran a worker, by name."""
+    return list(session.exec(select(Host).order_by(Host.name)).all())
+
+
+def running(session: Session) -> list[Job]:
+    """Every running job, the oldest first."""
+    query = select(Job).where(Job.state == JobState.RUNNING).order_by(col(Job.started_at))
+    return list(session.exec(query).all())
+
+
+def children(session: Session, name: str) -> list[str]:
+    """Names of the adapters that were fused from this one."""
+    return [row.name for row in results.adapters(session) if name in row.parents]
+
+
+def comparisons_with(session: Session, adapter: str) -> list[str]:
+    """Names of the comparisons in which an adapter is an arm."""
+    ids = set(session.exec(select(Evaluation.id).where(Evaluation.adapter == adapter)).all())
+    return [row.name for row in results.comparisons(session) if ids & set(row.evaluations)]
+
+
+def made_by(session: Session, job: Job) -> tuple[str, str] | None:
+    """The (page, name) of what a succeeded job made."""
+    adapter = session.exec(select(Adapter.name).where(Adapter.job_id == job.id)).first()
+    if adapter is not None:
+        return "adapters", adapter
+    stored = session.exec(select(Comparison.name).where(Comparison.job_id == job.id)).first()
+    return ("compare", stored) if stored is not None else None

@@ -1,0 +1,46 @@
+"""A filled pool, and the dashboard on it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import filled
+import pools
+import pytest
+from pages import Open, draw
+from sqlmodel import SQLModel
+
+from shared import db
+
+
+@pytest.fixture
+def empty_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A database with every table and no row."""
+    pools.use(monkeypatch, tmp_path / "home", user=filled.USER)
+    SQLModel.metadata.create_all(db.engine())
+    yield tmp_path
+    pools.forget()
+
+
+@pytest.fixture(scope="module")
+def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose pool has been used; the tests of a module share it."""
+    home = tmp_path_factory.mktemp("pool")
+    with pytest.MonkeyPatch.context() as patch:
+        pools.use(patch, home)
+        filled.fill(home)
+        pools.forget()
+    return home
+
+
+@pytest.fixture
+def pool(filled_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """This process on the filled pool."""
+    pools.use(monkeypatch, filled_home, user=filled.USER)
+    yield filled_home
+    pools.forget()
+
+
+@pytest.fixture
+def open_page() -> Open:
+    """`open_page("compare", "zh", name="first-look")`: a page drawn for a visitor."""
+    return draw
