@@ -1,5 +1,6 @@
 """The database's schema: which migration it is at, and bringing it to the newest one."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ MIGRATIONS = Path(__file__).parents[1] / "infra" / "migrations"
 #: Any number will do; every Graft that migrates the same PostgreSQL database waits for this one.
 _LOCK = 0x67726166
 _EMPTY = "none"
+# It announces each database it looks at; every process looks at one when it starts.
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 def head() -> str:
