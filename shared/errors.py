@@ -253,6 +253,14 @@ class NoOp(UserError):
     exit_code = 1
 
 
+class NoAnswers(UserError):
+    """None of the {asked} answers of donor "{donor}" can be learned: {unfinished} did not end
+    within {limit} tokens, {empty} were empty, {too_long} prompts were too long to ask. Change
+    max_new_tokens, or take a donor that ends its answers."""
+
+    zh = "供体“{donor}”的 {asked} 条回答均不可用：{unfinished} 条未在 {limit} 个词元内结束，{empty} 条为空，{too_long} 条提示过长未提问。请调整 max_new_tokens，或换用会结束回答的供体。"
+
+
 class UnsupportedAdapter(UserError):
     """Adapter "{adapter}" cannot be read: {problem}."""
 
