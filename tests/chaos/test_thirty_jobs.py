@@ -132,7 +132,7 @@ def submit_all() -> list[str]:
             spec = {
                 "kind": "train", "name": f"t{number}", "base_model": "tiny", "dataset": "rows",
                 "rank": 4, "max_steps": 12, "batch_size": 8, "checkpoint_every": 3,
-                "max_length": 64, "seed": number,
+                "max_length": 512, "seed": number,
             }  # fmt: skip
         made.append(jobs.submit(parse_spec(spec), user="ann", max_attempts=50).id)
     return made
