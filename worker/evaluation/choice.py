@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from shared.benchmarks import ChoiceItem
 from shared.evaluations import ItemRow
 from worker.evaluation.reading import Reader
-from worker.evaluation.scoring import Tree, score
+from worker.evaluation.scoring import score
 from worker.evaluation.tasks import Arm, Meter, row
+from worker.evaluation.trees import Tree
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,12 @@ def prepare(items: Sequence[ChoiceItem], reader: Reader) -> ChoiceTask:
     leading space serves prompts that end in a word; a template ends in a line of its own.
     """
     trees = []
+    # The same few labels, on a benchmark of labels: each is turned into tokens once.
+    known: dict[str, list[int]] = {}
     for item in items:
-        endings = [reader.ids(choice.strip()) for choice in item.choices]
+        texts = [choice.strip() for choice in item.choices]
+        known |= {text: reader.ids(text) for text in texts if text not in known}
+        endings = [known[text] for text in texts]
         room = max(len(ending) for ending in endings)
         trees.append(Tree(reader.prompt(item.prompt, item.lang, room), endings))
     return ChoiceTask(items, trees)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from shared.benchmarks import ContinuationItem
 from shared.evaluations import ItemRow
 from worker.evaluation.reading import Reader
-from worker.evaluation.scoring import Tree, score
+from worker.evaluation.scoring import score
 from worker.evaluation.tasks import Arm, Meter, bits, row
+from worker.evaluation.trees import Tree
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ContinuationTask:
             meter(len(set(finished)), tokens)
 
         found = score(
-            arm.model, self.windows, batch_tokens=arm.batch_tokens, packed=True, done=tell
+            arm.model, self.windows, batch_tokens=arm.batch_tokens, packed=arm.packed, done=tell
         )
         totals = [0.0] * len(self.items)
         for owner, [value] in zip(self.owners, found, strict=True):

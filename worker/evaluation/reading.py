@@ -32,7 +32,9 @@ class Reader:
 
     def ids(self, text: str) -> list[int]:
         """The ids of a text alone, without any token that marks beginning or end."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        # verbose: the tokenizer's own warning about long texts; `truncated` reports what is cut.
+        found = self.tokenizer(text, add_special_tokens=False, verbose=False)
+        return list(found["input_ids"])
 
     def fit(self, ids: list[int], room: int) -> tuple[list[int], bool]:
         """Ids after the beginning-of-text token (once, where there is one), and whether they were

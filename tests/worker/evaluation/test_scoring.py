@@ -8,7 +8,8 @@ from transformers import AutoModelForCausalLM
 
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
-from worker.evaluation.scoring import Tree, packing_fits, score
+from worker.evaluation.scoring import packing_fits, score
+from worker.evaluation.trees import Tree, shared_beginnings
 
 
 @pytest.fixture(scope="module", params=["tiny_llama", "tiny_glm"])
@@ -92,6 +93,45 @@ def test_packing_reads_the_context_once_and_the_head_runs_only_where_scored(mode
     hook.remove()
     assert rows == [6]
     assert tokens == [43]
+
+
+def beginnings() -> list[Tree]:
+    """Two groups with a beginning of their own, and trees that share none."""
+    first, second = list(range(20, 40)), list(range(60, 72))
+    one = [
+        Tree([*first, 100 + n, 110 + n][: 22 - n % 2], [[5 + n, 6], [7, 8, 9]]) for n in range(5)
+    ]
+    two = [Tree([*second, 120 + n], [[15, 16 + n], [17]]) for n in range(4)]
+    return [*one[:2], *trees(), *two, *one[2:]]
+
+
+def test_a_beginning_that_rows_share_is_read_once_and_changes_no_score(model):
+    tokens: list[int] = []
+    finished: list[int] = []
+
+    def done(places, count):
+        finished.extend(places)
+        tokens.append(count)
+
+    found = scored(model, beginnings(), done=done)
+    for tree, values in zip(beginnings(), found, strict=True):
+        expected = [plain(model, tree, ending) for ending in tree.endings]
+        assert values == pytest.approx(expected, abs=1e-4)
+    assert sorted(finished) == list(range(18))
+    repeated = 4 * 20 + 3 * 12
+    assert sum(tokens) == sum(tree.length for tree in beginnings()) - repeated
+
+
+def test_trees_are_grouped_by_beginnings_long_and_common_enough():
+    def groups(*contexts: list[int]) -> list[tuple[int, list[int]]]:
+        return shared_beginnings([Tree(context, [[1]]) for context in contexts])
+
+    same = list(range(30))
+    assert groups(same, same, same, same) == [(29, [0, 1, 2, 3])]
+    assert groups(same, same, [9], same, [*same[:9], 5]) == [(9, [0, 1, 3, 4]), (0, [2])]
+    assert groups(same, same, same) == [(0, [0, 1, 2])]
+    assert groups(*[same[:8]] * 4) == [(0, [0, 1, 2, 3])]
+    assert groups() == []
 
 
 def test_tiny_models_take_the_tree_mask_and_misfits_are_known(model, monkeypatch):
