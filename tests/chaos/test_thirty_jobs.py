@@ -44,10 +44,10 @@ class Nemesis:
 
     def start_worker(self, name: str) -> None:
         environment = os.environ | {"GRAFT_HOST_NAME": name, "OMP_NUM_THREADS": "1"}
-        log = (self.folder / f"{name}.log").open("ab")
-        self.workers[name] = subprocess.Popen(
-            [sys.executable, "-m", "worker"], env=environment, stderr=log, stdout=log
-        )
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.workers[name] = subprocess.Popen(
+                [sys.executable, "-m", "worker"], env=environment, stderr=log, stdout=log
+            )
 
     def start_broker(self) -> None:
         self.broker = start_redis(self.folder)
