@@ -59,9 +59,9 @@ def weighted_sum(order: WorkOrder, params: WeightedSum, report: Report) -> Adapt
     facts: dict[str, Any] = {"weights": list(weights), "modules": {}}
     norm = inputs = dropped = 0.0
     report.phase("summing")
-    location = order.adapters[0].base.location
+    base = order.adapters[0].base.name
     transposed = donors[0].fan_in_fan_out
-    with PeftFolder(order.out, modules, location, fan_in_fan_out=transposed) as folder:
+    with PeftFolder(order.out, modules, base, fan_in_fan_out=transposed) as folder:
         for done, module in enumerate(modules, start=1):
             if report.stop_requested():
                 raise Stopped
