@@ -9,6 +9,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,25 +25,23 @@ from shared.json_rows import read_values
 from shared.language import language, say
 
 DONOR, HOST = "llama-23m", "glm-12m"
+#: Each benchmark's English and Chinese file; both go into one, in turn.
 BENCHMARKS = {
-    "sst2_en": "understanding/sst2_en.jsonl",
-    "eprstmt_zh": "understanding/eprstmt_zh.jsonl",
-    "dialogsum_en": "summarisation/dialogsum_en.jsonl",
-    "csl_zh": "summarisation/csl_zh.jsonl",
-    "tech_en": "continuation/tech_en.jsonl",
-    "tech_zh": "continuation/tech_zh.jsonl",
+    "sentiment": ("understanding/sst2_en.jsonl", "understanding/eprstmt_zh.jsonl"),
+    "summaries": ("summarisation/dialogsum_en.jsonl", "summarisation/csl_zh.jsonl"),
+    "technology": ("continuation/tech_en.jsonl", "continuation/tech_zh.jsonl"),
 }
-#: Longer rows would mostly be cut, and cost most of the time.
+#: Characters of a row; longer ones would mostly be cut, and cost most of the time.
 LONGEST = 600
 SEED = 0
-LIMIT_SECONDS = 3600.0
+LIMIT_SECONDS = 3 * 3600.0
 
 
 @click.command()
 @click.option("--models", type=click.Path(path_type=Path), default=Path("../shared/models"))
 @click.option("--data", type=click.Path(path_type=Path), default=Path("../shared/data"))
-@click.option("--rows", type=click.IntRange(10), default=2000, help="Rows of each language.")
-@click.option("--items", type=click.IntRange(1), default=200, help="Items of each benchmark.")
+@click.option("--rows", type=click.IntRange(20), default=2000, help="Half of each language.")
+@click.option("--items", type=click.IntRange(1), default=100, help="Of each language.")
 def main(models: Path, data: Path, rows: int, items: int) -> None:
     """Register models and data, play the story in a pool, print the comparisons."""
     ends_on_signals()
@@ -60,41 +59,44 @@ def main(models: Path, data: Path, rows: int, items: int) -> None:
 
 
 def enter(models: Path, data: Path, rows: int, items: int) -> Cast:
-    """Register both bases, three training files drawn from Alpaca's two, and the benchmarks.
+    """Register both bases, the training files drawn from Alpaca's two, and the benchmarks.
 
-    Raises BadBase or FileMissing where a folder is not what it should be.
+    The donors get half of the rows each and the native one all of them, so that what the fused
+    donor and the native adapter were taught is the same. Raises BadBase or FileMissing where a
+    folder is not what it should be.
     """
     english, chinese, prompts = draw(
         usable(data / "instruct" / "alpaca_en.json"),
         usable(data / "instruct" / "alpaca_zh.json"),
-        rows,
+        rows // 2,
     )
-    files = {
-        f"alpaca-en-{rows}": english,
-        f"alpaca-zh-{rows}": chinese,
-        f"alpaca-both-{rows}": english[: rows // 2] + chinese[: rows // 2],
-        f"alpaca-prompts-{rows}": prompts,
+    files: dict[str, list[Any]] = {
+        f"alpaca-en-{rows // 2}": english,
+        f"alpaca-zh-{rows // 2}": chinese,
+        f"alpaca-both-{rows}": english + chinese,
+        f"alpaca-prompts-{rows // 2}": prompts,
     }
     user = whoami()
     with tempfile.TemporaryDirectory() as folder, db.writing() as session:
         for base in (DONOR, HOST):
             base_models.register(session, base, str(models / base), actor=user)
         for name, drawn in files.items():
-            path = Path(folder) / f"{name}.jsonl"
-            path.write_text(_lines(drawn), encoding="utf-8")
+            path = _write(Path(folder) / f"{name}.jsonl", drawn)
             datasets.register(session, name, path, "training", actor=user)
-        for name, file in BENCHMARKS.items():
-            datasets.register(session, name, data / file, "benchmark", actor=user)
-    english_file, chinese_file, both, asked = files
+        for skill, pair in BENCHMARKS.items():
+            both = in_turn(*([value for _, value in read_values(data / file)] for file in pair))
+            path = _write(Path(folder) / f"{skill}.jsonl", both)
+            datasets.register(session, skill, path, "benchmark", actor=user)
+    for_english, for_chinese, for_both, asked = files
     return Cast(
         donor_base=DONOR, host_base=HOST,
-        english=english_file, chinese=chinese_file, both=both, prompts=asked,
+        english=for_english, chinese=for_chinese, both=for_both, prompts=asked,
         benchmarks=list(BENCHMARKS),
         training={"rank": 16, "alpha": 32, "epochs": 1, "learning_rate": 1e-3, "max_length": 256,
                   "batch_size": 16},
         fusion={"weights": [0.5, 0.5]},
-        refresh={"max_new_tokens": 96, "rows": rows},
-        evaluation={"limit": items, "max_new_tokens": 48},
+        refresh={"max_new_tokens": 96},
+        evaluation={"limit": 2 * items, "max_new_tokens": 48},
     )  # fmt: skip
 
 
@@ -117,10 +119,10 @@ def usable(file: Path) -> list[Row]:
 
 
 def draw(english: list[Row], chinese: list[Row], rows: int) -> tuple[list[Row], ...]:
-    """Rows of each language for the donors, and other rows to ask in the transfer; seeded.
+    """`rows` of each language for the donors, and as many others of both to ask; seeded.
 
-    The Chinese file translates rows of the English one, so the halves are disjoint by draw only
-    within a language; benchmarks come from other sources altogether.
+    The Chinese file translates rows of the English one, so a prompt in one language may have been
+    taught in the other; benchmarks come from other sources altogether.
     """
     drawn = []
     for language_rows in (english, chinese):
@@ -130,8 +132,16 @@ def draw(english: list[Row], chinese: list[Row], rows: int) -> tuple[list[Row], 
     return drawn[0][:rows], drawn[1][:rows], prompts
 
 
-def _lines(rows: list[Row]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def in_turn(first: list[Any], second: list[Any]) -> list[Any]:
+    """One of each list in turn, as far as the shorter one goes: any head is half and half."""
+    return [value for pair in zip(first, second, strict=False) for value in pair]
+
+
+def _write(path: Path, rows: list[Any]) -> Path:
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
+    return path
 
 
 if __name__ == "__main__":

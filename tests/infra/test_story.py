@@ -127,3 +127,7 @@ def test_rows_of_the_real_run_are_short_seeded_and_prompts_are_others() -> None:
     used = {json.dumps(row) for row in [*for_english, *for_chinese]}
     assert used.isdisjoint(json.dumps(row) for row in prompts)
     assert max(sum(map(len, row.values())) for part in first for row in part) <= real.LONGEST
+
+
+def test_two_benchmarks_become_one_whose_every_head_is_half_and_half() -> None:
+    assert real.in_turn([1, 2, 3, 4], ["a", "b", "c"]) == [1, "a", 2, "b", 3, "c"]
