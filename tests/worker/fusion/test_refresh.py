@@ -190,7 +190,7 @@ def test_a_donor_that_never_ends_gives_nothing_to_learn(
     order = order_for(
         tiny_llama, tiny_glm, rambling, prompts, tmp_path / "a1", max_new_tokens=2, rows=3
     )
-    with pytest.raises(NoAnswers, match='None of the 3 answers of donor "d".*3 did not end'):
+    with pytest.raises(NoAnswers, match=r'None of the 3 answers of donor "d".*3 did not end'):
         fuse(order, Silent())
 
 
