@@ -248,10 +248,7 @@ def gain_recovered(
     R means little unless `reportable`: a ratio to a gain that may be 0 has no finite interval.
     """
     floor, middle, top = pair(base, fused, native)
-    gains = (
-        compare(floor, middle, seed=seed, draws=draws),
-        compare(floor, top, seed=seed, draws=draws),
-    )
+    gains = [compare(floor, arm, seed=seed, draws=draws) for arm in (middle, top)]
     value = gains[0].value / gains[1].value if gains[1].value else float("nan")
     low = high = float("nan")
     if floor.clusters > 1:
