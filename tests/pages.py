@@ -18,7 +18,6 @@ def draw(page: str, language: Language = "en", **query: str) -> AppTest:
     """`draw("compare", "zh", name="first-look")`: a page as a visitor of that language sees it."""
     app = AppTest.from_file(str(APP), default_timeout=60)
     app.context = {"locale": LOCALES[language], "timezone": "UTC"}
-    app.run()
     if page != "jobs":
         app.switch_page(f"app_pages/{page}.py")
     for name, value in query.items():

@@ -1,28 +1,15 @@
 """Adapters: the library, and one adapter's facts, lineage and files."""
 
-import io
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from dashboard import address, charts, language, moments, parts, queries
+from dashboard.archive import zipped
 from dashboard.language import Words
 from shared import db, results
 from shared.storage import store
 from shared.tables import Adapter
-
-
-def zipped(folder: Path, name: str) -> bytes:
-    """An adapter's folder as a zip that unpacks into one folder of its name."""
-    out = io.BytesIO()
-    # Weights do not compress; storing them is a hundred times faster.
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, f"{name}/{path.relative_to(folder).as_posix()}")
-    return out.getvalue()
 
 
 def open_adapter() -> None:

@@ -10,6 +10,8 @@ from shared import db, jobs
 from shared.errors import GraftError, explain
 from shared.tables import Attempt, Event, Job, JobState
 
+_AGAIN, _REFUSED = "job.again", "job.refused"
+
 
 def summary(words: Words, job: Job, now: float) -> None:
     """Who asked for it, when, and how long it took."""
@@ -33,24 +35,36 @@ def confirm(words: Words, action: str, job: Job) -> None:
     st.markdown(words(f"job.{action}.ask"))
     st.text(f"{job.name} ({job.id})")
     with st.container(horizontal=True):
-        if st.button(words(f"job.{action}"), type="primary", key=f"confirm.{action}"):
-            act(words, action, job)
-        if st.button(words("job.keep"), key="confirm.no"):
+        done = st.button(
+            words(f"job.{action}"),
+            type="primary",
+            key=f"confirm.{action}",
+            on_click=act,
+            args=(action, job.id),
+        )
+        if st.button(words("job.keep"), key="confirm.no") or done:
             st.rerun()
 
 
-def act(words: Words, action: str, job: Job) -> None:
-    """Cancel or retry the job; a retry opens the new one."""
+def act(action: str, job_id: str) -> None:
+    """Cancel or retry the job; what came of it is shown by the next run."""
     try:
         if action == "cancel":
-            jobs.cancel(job.id, user=parts.user())
+            jobs.cancel(job_id, user=parts.user())
         else:
-            again = jobs.retry(job.id, user=parts.user())
-            st.switch_page("app_pages/job.py", query_params={"id": again.id})
+            st.session_state[_AGAIN] = jobs.retry(job_id, user=parts.user()).id
     except GraftError as problem:
-        parts.failure(problem, words)
-        return
-    st.rerun()
+        st.session_state[_REFUSED] = problem
+
+
+def after_action(words: Words) -> None:
+    """Say why an action was refused, or open the job a retry made."""
+    refused = st.session_state.pop(_REFUSED, None)
+    if refused is not None:
+        parts.failure(refused, words)
+    again = st.session_state.pop(_AGAIN, None)
+    if again is not None:
+        st.switch_page("app_pages/job.py", query_params={"id": again})
 
 
 def actions(words: Words, job: Job, made: tuple[str, str] | None) -> None:
@@ -171,6 +185,7 @@ def main() -> None:
         job = jobs.find(session, wanted)
         made = queries.made_by(session, job) if job.state == JobState.SUCCEEDED else None
         now = queries.now(session)
+    after_action(words)
     parts.header(job.name)
     actions(words, job, made)
     summary(words, job, now)

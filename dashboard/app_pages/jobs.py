@@ -112,26 +112,34 @@ def columns(words: Words) -> dict[str, Any]:
     }
 
 
+def older(last: Job) -> None:
+    """Go on after this job."""
+    st.session_state[_CURSORS].append((last.created_at, last.id))
+
+
+def newer() -> None:
+    """Go back a page."""
+    st.session_state[_CURSORS].pop()
+
+
 def pager(words: Words, found: list[Job], total: int) -> None:
     """Older and newer, from the last row on: a page never shifts while jobs arrive."""
-    cursors = st.session_state.setdefault(_CURSORS, [])
-    first = len(cursors) * PAGE + 1
+    before = len(st.session_state[_CURSORS]) * PAGE
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        shown = words(
-            "jobs.shown", first=first, last=first - 1 + min(len(found), PAGE), total=f"{total:,}"
-        )
+        last = before + min(len(found), PAGE)
+        shown = words("jobs.shown", first=before + 1, last=last, total=f"{total:,}")
         st.caption(shown, width="content")
         with st.container(horizontal=True, width="content"):
-            if st.button(words("jobs.newer"), disabled=not cursors, icon=":material/chevron_left:"):
-                cursors.pop()
-                st.rerun(scope="fragment")
-            more = len(found) > PAGE
-            if st.button(words("jobs.older"), disabled=not more, icon=":material/chevron_right:"):
-                last = found[PAGE - 1]
-                cursors.append((last.created_at, last.id))
-                st.rerun(scope="fragment")
+            st.button(
+                words("jobs.newer"), disabled=not before, icon=":material/chevron_left:",
+                key="jobs.newer", on_click=newer,
+            )  # fmt: skip
+            st.button(
+                words("jobs.older"), disabled=len(found) <= PAGE, icon=":material/chevron_right:",
+                key="jobs.older", on_click=older, args=(found[min(len(found), PAGE) - 1],),
+            )  # fmt: skip
 
 
 @st.fragment(run_every=3)

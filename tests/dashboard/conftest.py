@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import filled
-import pools
 import pytest
-from pages import Open, draw
 from sqlmodel import SQLModel
 
+import filled
+import pools
+from pages import Open, draw
 from shared import db
 
 

@@ -1,0 +1,124 @@
+"""The comparison page: verdicts, intervals, the chosen baseline, and the items behind them."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import filled
+from dashboard.language import Words
+from dashboard.score_table import score_table
+from pages import Open, texts
+from shared import comparisons, db
+from shared.comparisons import ComparisonTable
+from shared.errors import Language
+
+
+def _table(app: AppTest) -> str:
+    return app.get("html")[0].proto.body
+
+
+def _built(baseline: str | None = None) -> ComparisonTable:
+    with db.reading() as session:
+        return comparisons.build(session, filled.COMPARISON, baseline)
+
+
+@pytest.mark.parametrize(("language", "better"), [("en", "▲ better"), ("zh", "▲ 更好")])
+def test_the_table_has_every_arm_its_interval_and_its_verdict(
+    pool: Path, open_page: Open, language: Language, better: str
+) -> None:
+    html = _table(open_page("compare", language, name=filled.COMPARISON))
+    found = _built().arm("native").cells["capitals/accuracy/all"].difference
+    assert found is not None
+    assert f"[{found.low * 100:+.1f}, {found.high * 100:+.1f}]" in html
+    assert better in html
+    assert f"{found.fixed} " in html
+    for arm in ("base", "native", "fused", "refreshed", "naive-copy"):
+        assert f'<th scope="row">{arm}<br>' in html
+
+
+def test_a_no_op_fusion_is_a_row_that_says_why(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", "zh", name=filled.COMPARISON)
+    assert "无效果（NO-OP）：no module of the donor fits the host base." in _table(app)
+    assert "在此底座上没有改变任何东西" in texts(app)
+
+
+def test_each_arm_gets_a_sentence_against_the_baseline(pool: Path, open_page: Open) -> None:
+    page = texts(open_page("compare", name=filled.COMPARISON))
+    assert "against base: better on 3 of 3, worse on 0" in page
+
+
+def test_another_baseline_changes_the_page_and_its_address(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", name=filled.COMPARISON)
+    app.selectbox(key=f"compare.baseline.{filled.COMPARISON}").set_value("native").run()
+    assert app.query_params["baseline"] == "native"
+    assert "against native: better on 0 of 3, worse on 3" in texts(app)
+    assert "▼ worse" in _table(app)
+    linked = open_page("compare", "zh", name=filled.COMPARISON, baseline="native")
+    assert "相对 native：3 项中 0 项更好，3 项更差" in texts(linked)
+
+
+def test_a_baseline_in_the_address_that_is_no_arm_is_named(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", name=filled.COMPARISON, baseline="nobody")
+    assert "nobody is none of the arms" in app.error[0].value
+
+
+def test_languages_can_be_read_apart(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", name=filled.COMPARISON)
+    assert "Chinese" not in _table(app)
+    app.button_group(key="compare.languages").set_value(["all", "zh"]).run()
+    assert ">Chinese<" in _table(app)
+    assert ">English<" not in _table(app)
+
+
+def test_items_can_be_read_by_how_they_changed(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", name=filled.COMPARISON)
+    found = _built().arm("native").cells["capitals/accuracy/all"].difference
+    assert found is not None
+    counted = {"fixed": found.fixed, "broken": found.broken}
+    chooser = app.button_group(key="compare.flip.native.capitals")
+    for flip, count in counted.items():
+        assert f"{flip} {count}" in [option.content for option in chooser.proto.options]
+    chooser.select("broken").run()
+    badges = [each.value for each in app.markdown if each.value.endswith("-badge[broken]")]
+    assert len(badges) == min(counted["broken"], 10)
+    assert len(app.get("pagination")) == (1 if counted["broken"] > 10 else 0)
+
+
+def test_what_a_model_wrote_is_shown_as_it_wrote_it(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", name=filled.COMPARISON)
+    app.selectbox(key="compare.items.benchmark").set_value("summaries").run()
+    hostile = "*I* do not know <b>that</b>."
+    assert hostile in [each.value for each in app.text]
+    assert not any(hostile in each.value for each in app.markdown)
+
+
+def test_values_in_the_table_are_escaped(pool: Path) -> None:
+    table = _built()
+    arm = comparisons.NoOpArm(
+        name="<script>alert(1)</script>", method="copy", job_id="1",
+        error={"code": "no-op", "params": {"why": "<img src=x onerror=y>"}},
+    )  # fmt: skip
+    table.no_ops.append(arm)
+    html = score_table(table, table.columns, Words("en"))
+    assert "<script>" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_evaluations_that_cannot_be_compared_say_so(empty_pool: Path, open_page: Open) -> None:
+    filled.fill(empty_pool, items=3, arms=("base", "native"))
+    with db.writing() as session:
+        spec = filled.EvaluationSpec(
+            name="mixed", base_model=filled.HOST_BASE, adapters=["native"],
+            benchmarks=["capitals"],
+        )  # fmt: skip
+        job = filled.add_job(session, spec, 1.0, filled.JobState.SUCCEEDED)
+        parts = [
+            filled.part(session, "base", "capitals"),
+            filled.part(session, "native", "capitals", dtype="bf16"),
+        ]
+        filled.record(session, job, spec, parts)
+    app = open_page("compare", name="mixed")
+    assert "Not comparable: on capitals the dtype of native" in app.error[0].value.replace("\\", "")
+    assert "▲" not in _table(app)

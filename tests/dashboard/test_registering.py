@@ -1,0 +1,129 @@
+"""Uploading a training or benchmark file, and registering a base model by its folder."""
+
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from streamlit.testing.v1 import AppTest
+
+import filled
+from dashboard.archive import zipped
+from pages import Open, texts
+from shared import db
+from shared.storage import store
+from shared.tables import Adapter, Dataset, ModelRef
+
+
+def _upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    app.file_uploader(key="datasets.file").upload(name, content, "application/json")
+    return app.run()
+
+
+def _rows(count: int) -> bytes:
+    rows = [{"instruction": f"Say {n}", "output": f"{n}."} for n in range(count)]
+    return json.dumps(rows).encode()
+
+
+def test_a_good_file_is_previewed_and_registered_under_its_name(
+    empty_pool: Path, open_page: Open
+) -> None:
+    app = _upload(open_page("datasets"), "my rows.json", _rows(3))
+    assert "3 rows can be used · alpaca · en 3" in app.success[0].value
+    assert list(app.dataframe[0].value["instruction"]) == ["Say 0", "Say 1", "Say 2"]
+    assert app.text_input[0].value == "my-rows"
+    next(button for button in app.button if button.label == "Register").click().run()
+    with db.reading() as session:
+        found = session.get_one(Dataset, "my-rows")
+    assert (found.kind, found.rows, found.user) == ("training", 3, filled.USER)
+
+
+def test_a_benchmark_file_is_read_by_its_shape(empty_pool: Path, open_page: Open) -> None:
+    app = open_page("datasets", "zh")
+    app.button_group(key="datasets.kind").set_value("benchmark").run()
+    row = {"prompt": "首都？", "choices": ["甲", "乙"], "answer": 1, "lang": "zh"}
+    app = _upload(app, "capitals.jsonl", (json.dumps(row) + "\n").encode())
+    assert "1 行可用 · choice · zh 1" in app.success[0].value
+
+
+def test_wrong_rows_are_listed_with_what_is_wrong(empty_pool: Path, open_page: Open) -> None:
+    rows = [{"instruction": "a", "output": "b"}, {"instruction": "a"}, {"output": "b"}]
+    app = _upload(open_page("datasets"), "rows.json", json.dumps(rows).encode())
+    assert "2 of 3 rows cannot be used" in app.error[0].value
+    table = app.dataframe[0].value
+    assert list(table["Row"]) == [2, 3]
+    assert list(table["What is wrong"]) == ["no output", "no instruction"]
+    assert not [button for button in app.button if button.label == "Register"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "there are no rows in it"),
+        (b"[", "not valid JSON"),
+        ("你好".encode("gb18030"), "not UTF-8 text"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(
+    empty_pool: Path, open_page: Open, content: bytes, said: str
+) -> None:
+    app = _upload(open_page("datasets"), "broken.jsonl", content)
+    assert said in app.error[0].value
+    assert len(app.dataframe) == 0
+
+
+def test_a_name_in_use_is_refused(pool: Path, open_page: Open) -> None:
+    app = _upload(open_page("datasets", "zh"), f"{filled.TRAINING}.json", _rows(2))
+    next(button for button in app.button if button.label == "登记").click().run()
+    assert "已被占用" in app.error[0].value
+
+
+def test_a_registered_file_shows_its_rows(pool: Path, open_page: Open) -> None:
+    app = open_page("datasets", name="capitals")
+    rows = app.dataframe[0].value
+    assert len(rows) == 50
+    assert list(rows["choices"])[0] == "City 0\nVillage 0"
+    assert "en 80 · zh 40" in texts(app)
+
+
+def _base(folder: Path) -> Path:
+    folder.mkdir()
+    config = {"architectures": ["SomethingForCausalLM"], "hidden_size": 8, "vocab_size": 16}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    save_file({"weight": np.zeros((8, 16), np.float32)}, folder / "model.safetensors")
+    return folder
+
+
+def _register_base(app: AppTest, name: str, folder: Path) -> AppTest:
+    app.text_input(key="models.name").set_value(name)
+    app.text_input(key="models.folder").set_value(str(folder))
+    return next(button for button in app.button if button.label == "Register").click().run()
+
+
+def test_a_base_model_is_registered_by_its_folder(empty_pool: Path, open_page: Open) -> None:
+    app = _register_base(open_page("models"), "own", _base(empty_pool / "base"))
+    assert "own is registered" in app.success[0].value
+    assert list(app.dataframe[0].value["Name"]) == ["own"]
+    with db.reading() as session:
+        assert session.get_one(ModelRef, "own").parameters == 128
+
+
+def test_a_folder_that_is_no_base_is_refused(empty_pool: Path, open_page: Open) -> None:
+    app = _register_base(open_page("models"), "own", empty_pool / "nowhere")
+    assert "there is no such folder" in app.error[0].value
+    assert len(app.dataframe) == 0
+
+
+def test_an_adapter_downloads_as_a_zip_that_unpacks_into_its_folder(pool: Path) -> None:
+    with db.reading() as session:
+        uri = session.get_one(Adapter, "native").uri
+    folder = store().open_path(uri)
+    with zipfile.ZipFile(BytesIO(zipped(folder, "native"))) as archive:
+        assert archive.testzip() is None
+        assert {"native/adapter_config.json", "native/manifest.json"} <= set(archive.namelist())
+        weights = archive.read("native/adapter_model.safetensors")
+    assert weights == (folder / "adapter_model.safetensors").read_bytes()

@@ -1,0 +1,202 @@
+"""Forms drawn from the specs: what is typed becomes the job's spec, or a sentence says why not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import filled
+from pages import Open, texts
+from shared import db, jobs
+from shared.errors import LANGUAGES, Language
+from shared.specs import FUSION_METHODS, SPECS, parse_spec
+from shared.specs.parameters import parameters
+
+
+def _send(app: AppTest, kind: str) -> AppTest:
+    return app.button(key=f"submit.send.{kind}").click().run()
+
+
+def _newest() -> Any:
+    with db.reading() as session:
+        return jobs.listing(session, limit=1)[0]
+
+
+def _fill_training(app: AppTest, name: str) -> AppTest:
+    app.text_input(key="draft.train.name").set_value(name)
+    app.selectbox(key="draft.train.base_model").set_value(filled.HOST_BASE)
+    app.selectbox(key="draft.train.dataset").set_value(filled.TRAINING)
+    return app.run()
+
+
+@pytest.fixture
+def small(empty_pool: Path) -> Path:
+    """A pool of this test's own, for tests that submit."""
+    filled.fill(empty_pool, items=3, arms=("base", "native"))
+    return empty_pool
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_parameter_of_every_spec_is_a_field_with_its_flag(
+    small: Path, open_page: Open, language: Language
+) -> None:
+    for kind, spec in SPECS.items():
+        app = open_page("submit", language, kind=kind)
+        if kind == "fuse":
+            app.button_group(key="draft.fuse.method").set_value("refresh").run()
+        drawn = {w.key: w for w in _widgets(app) if w.key and w.key.startswith("draft.")}
+        for each in parameters(spec):
+            widget = drawn[f"draft.{kind}.{each.name}"]
+            assert each.title(language) in widget.label
+            assert f"`{each.flag}`" in widget.help
+
+
+def _widgets(app: AppTest) -> list[Any]:
+    kinds = (app.text_input, app.number_input, app.selectbox, app.multiselect)
+    return [widget for kind in kinds for widget in kind]
+
+
+@pytest.mark.parametrize("method", FUSION_METHODS)
+def test_a_fusion_method_draws_its_own_parameters(
+    small: Path, open_page: Open, method: str
+) -> None:
+    app = open_page("submit", kind="fuse")
+    app.button_group(key="draft.fuse.method").set_value(method).run()
+    drawn = {widget.key for widget in _widgets(app)}
+    wanted = {f"draft.fuse.{method}.{each.name}" for each in parameters(FUSION_METHODS[method])}
+    assert wanted <= drawn
+    assert ("draft.fuse.host_base" in drawn) == (method != "weighted_sum")
+
+
+def test_a_training_form_left_as_it_is_makes_the_specs_defaults(
+    small: Path, open_page: Open
+) -> None:
+    app = _send(_fill_training(open_page("submit"), "made-here"), "train")
+    assert not app.error
+    wanted = {"name": "made-here", "base_model": filled.HOST_BASE, "dataset": filled.TRAINING}
+    job = _newest()
+    assert job.spec == parse_spec(wanted | {"kind": "train"}).model_dump(mode="json")
+    assert job.user == filled.USER
+    assert "made-here: queued, 4th" in texts(app)
+
+
+def test_changed_values_reach_the_spec_with_their_types(small: Path, open_page: Open) -> None:
+    app = _fill_training(open_page("submit", "zh"), "changed")
+    app.number_input(key="draft.train.rank").set_value(4)
+    app.number_input(key="draft.train.learning_rate").set_value(0.005)
+    app.text_input(key="draft.train.target_modules").set_value("q_proj， v_proj")
+    app.selectbox(key="draft.train.schedule").set_value("constant")
+    app = _send(app.run(), "train")
+    spec = _newest().spec
+    assert (spec["rank"], spec["learning_rate"]) == (4, 0.005)
+    assert spec["target_modules"] == ["q_proj", "v_proj"]
+    assert spec["schedule"] == "constant"
+    assert "changed：排队中，第 4 位" in texts(app)
+
+
+def test_what_is_missing_is_named_by_its_title(small: Path, open_page: Open) -> None:
+    app = _send(open_page("submit", "en"), "train")
+    assert app.error[0].value == "Fill in first: Adapter name, Base model, Dataset."
+    app = _send(open_page("submit", "zh"), "train")
+    assert app.error[0].value == "请先填写：适配器名称, 底座模型, 数据集。"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("name", "not a name!", "name: String should match pattern"),
+        ("name", "native", 'The adapter name "native" is already in use'),
+        ("rank", 65, "Rank 65 is above the width of the base model"),
+        ("alpha", 0.0, "alpha: Input should be greater than 0"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_the_reason_and_no_job(
+    small: Path, open_page: Open, field: str, value: Any, said: str
+) -> None:
+    before = _newest().id
+    app = _fill_training(open_page("submit"), "fresh")
+    widget = app.text_input if field == "name" else app.number_input
+    widget(key=f"draft.train.{field}").set_value(value)
+    app = _send(app.run(), "train")
+    assert said in app.error[0].value.replace("\\", "")
+    assert _newest().id == before
+
+
+def test_the_reason_comes_in_chinese_too(small: Path, open_page: Open) -> None:
+    app = _send(_fill_training(open_page("submit", "zh"), "native"), "train")
+    assert "已被占用" in app.error[0].value
+
+
+def test_a_weighted_sum_takes_its_weights(small: Path, open_page: Open) -> None:
+    app = open_page("submit", kind="fuse")
+    app.text_input(key="draft.fuse.name").set_value("both")
+    app.multiselect(key="draft.fuse.adapters").set_value(["native", "second"])
+    app.text_input(key="draft.fuse.weighted_sum.weights").set_value("0.7, 0.3")
+    app = _send(app.run(), "fuse")
+    assert not app.error
+    assert _newest().spec["params"] == {
+        "method": "weighted_sum", "weights": [0.7, 0.3], "rank": 0
+    }  # fmt: skip
+
+
+def test_weights_that_are_no_numbers_or_too_few_are_refused(small: Path, open_page: Open) -> None:
+    app = open_page("submit", kind="fuse")
+    app.text_input(key="draft.fuse.name").set_value("both")
+    app.multiselect(key="draft.fuse.adapters").set_value(["native", "second"])
+    app.text_input(key="draft.fuse.weighted_sum.weights").set_value("much, little")
+    app = _send(app.run(), "fuse")
+    assert "params.weights.0" in app.error[0].value.replace("\\", "")
+    app.text_input(key="draft.fuse.weighted_sum.weights").set_value("1")
+    app = _send(app.run(), "fuse")
+    assert "2 weights" in app.error[0].value
+
+
+def test_a_transfer_needs_a_host_base_and_takes_one_donor(small: Path, open_page: Open) -> None:
+    app = open_page("submit", kind="fuse")
+    app.button_group(key="draft.fuse.method").set_value("copy").run()
+    app.text_input(key="draft.fuse.name").set_value("copied")
+    app.multiselect(key="draft.fuse.adapters").set_value(["donor"])
+    app = _send(app.run(), "fuse")
+    assert app.error[0].value == "Fill in first: Host base."
+    app.selectbox(key="draft.fuse.host_base").set_value(filled.HOST_BASE)
+    app = _send(app.run(), "fuse")
+    assert not app.error
+    assert _newest().spec["host_base"] == filled.HOST_BASE
+
+
+def test_an_evaluation_offers_the_adapters_of_its_base_and_they_may_be_the_baseline(
+    small: Path, open_page: Open
+) -> None:
+    app = open_page("submit", kind="evaluate")
+    app.selectbox(key="draft.evaluate.base_model").set_value(filled.HOST_BASE)
+    app.run()
+    offered = app.multiselect(key="draft.evaluate.adapters").options
+    assert not any("donor" in option for option in offered)
+    assert any("longer" in option and "on its way" in option for option in offered)
+    app.multiselect(key="draft.evaluate.adapters").set_value(["native", "second"]).run()
+    app.text_input(key="draft.evaluate.name").set_value("again")
+    app.multiselect(key="draft.evaluate.benchmarks").set_value(["capitals"])
+    app.selectbox(key="draft.evaluate.baseline").set_value("second")
+    app = _send(app.run(), "evaluate")
+    assert not app.error
+    spec = _newest().spec
+    assert (spec["adapters"], spec["baseline"]) == (["native", "second"], "second")
+
+
+def test_a_draft_survives_a_look_at_another_page(small: Path, open_page: Open) -> None:
+    app = _fill_training(open_page("submit"), "half-done")
+    app.number_input(key="draft.train.rank").set_value(3).run()
+    app.switch_page("app_pages/hosts.py").run()
+    app.switch_page("app_pages/submit.py").run()
+    assert app.text_input(key="draft.train.name").value == "half-done"
+    assert app.selectbox(key="draft.train.base_model").value == filled.HOST_BASE
+    assert app.number_input(key="draft.train.rank").value == 3
+
+
+def test_the_name_is_empty_again_after_submitting_and_the_rest_stays(
+    small: Path, open_page: Open
+) -> None:
+    app = _send(_fill_training(open_page("submit"), "one"), "train")
+    assert app.text_input(key="draft.train.name").value == ""
+    assert app.selectbox(key="draft.train.dataset").value == filled.TRAINING
