@@ -1,5 +1,7 @@
 """What a played story came to: its tables from the database, and what did not hold."""
 
+from dataclasses import replace
+
 from sqlmodel import Session
 
 from infra.local.play import Played
@@ -10,9 +12,17 @@ from shared.language import language, say
 
 
 def tables(session: Session, played: list[Played]) -> list[ComparisonTable]:
-    """The comparisons of the story that were made, as the database has them."""
-    names = [each.job.name for each in played if each.job.kind == "evaluate" and each.as_expected]
-    return [comparisons.build(session, name) for name in names]
+    """The comparisons of the story that were made, as the database has them.
+
+    Of the NO-OP fusions onto their bases only the story's own are kept.
+    """
+    own = {each.job.name for each in played}
+    made = [
+        comparisons.build(session, each.job.name)
+        for each in played
+        if each.job.kind == "evaluate" and each.as_expected
+    ]
+    return [replace(each, no_ops=[arm for arm in each.no_ops if arm.name in own]) for each in made]
 
 
 def broken_promises(played: list[Played], made: list[ComparisonTable]) -> list[str]:
