@@ -56,6 +56,7 @@ def make_llama(folder: Path, *, seed: int = 0, **config: Any) -> Path:
     shape: dict[str, Any] = {
         "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+        "max_position_embeddings": 512,
     }  # fmt: skip
     return _make(folder, LlamaConfig, LlamaForCausalLM, make_tokenizer(384), seed, shape | config)
 
@@ -65,7 +66,7 @@ def make_glm(folder: Path, *, seed: int = 1, **config: Any) -> Path:
     shape: dict[str, Any] = {
         "hidden_size": 48, "intermediate_size": 112, "num_hidden_layers": 3,
         "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 16,
-        "attention_bias": True,
+        "max_position_embeddings": 512, "attention_bias": True,
     }  # fmt: skip
     return _make(folder, GlmConfig, GlmForCausalLM, make_tokenizer(320), seed, shape | config)
 
@@ -80,7 +81,6 @@ def _make(
 ) -> Path:
     config = config_class(
         vocab_size=len(tokenizer),
-        max_position_embeddings=512,
         # Larger than the usual 0.02, so that a tiny model's logits are not all alike.
         initializer_range=0.1,
         bos_token_id=tokenizer.bos_token_id,

@@ -17,7 +17,7 @@ from peft import (
 )
 from peft.utils.constants import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.pytorch_utils import Conv1D
@@ -142,7 +142,8 @@ def save_adapter(adapted: PeftModel, folder: Path, base: str, slot: str = "defau
     folder.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(adapted, adapter_name=slot, save_embedding_layers=False)
     weights = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    save_file(weights, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    # Not save_file: that makes the file unreadable for other users, who share the store.
+    (folder / SAFETENSORS_WEIGHTS_NAME).write_bytes(save(weights, {"format": "pt"}))
     config = copy(adapted.peft_config[slot])
     config.base_model_name_or_path = base
     config.inference_mode = True
@@ -155,15 +156,20 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     _write_json(folder / FACTS_NAME, facts)
 
 
-def probe_logits(model: Any) -> Tensor:
-    """Logits (rows, tokens, vocabulary), fp32 on the CPU, of fixed token ids."""
+def probe_ids(model: Any) -> Tensor:
+    """Fixed token ids (rows, tokens) spread over the vocabulary, the same in every process."""
     vocabulary = model.get_input_embeddings().num_embeddings
     ids = torch.arange(_PROBE_ROWS * _PROBE_LENGTH) * 7919 % vocabulary
+    return ids.view(_PROBE_ROWS, _PROBE_LENGTH)
+
+
+def probe_logits(model: Any) -> Tensor:
+    """Logits (rows, tokens, vocabulary), fp32 on the CPU, of the probe's token ids."""
     training = model.training
     model.eval()
-    with torch.inference_mode():
-        rows = ids.view(_PROBE_ROWS, _PROBE_LENGTH).to(model.device)
-        logits = model(input_ids=rows, use_cache=False).logits.float().cpu()
+    with torch.no_grad():
+        ids = probe_ids(model).to(model.device)
+        logits = model(input_ids=ids, use_cache=False).logits.float().cpu()
     model.train(training)
     return logits
 

@@ -1,0 +1,168 @@
+"""The training engine: rows and a base in, an adapter folder that plain PEFT loads out."""
+
+import hashlib
+import json
+import random
+from typing import Any
+
+import torch
+
+from shared.alpaca import Row, read_rows
+from shared.errors import Internal, OutOfMemory
+from shared.orders import WorkOrder
+from shared.specs import Refresh, TrainingSpec
+from shared.specs.base import LoraParameters, OptimiserParameters
+from shared.templates import fingerprint
+from worker.checkpoints import load_base, write_facts
+from worker.reporting import AdapterResult, Report
+from worker.training import loop
+from worker.training.adapter import fresh_adapter, publish, target_modules
+from worker.training.audit import audit, require_known_ids
+from worker.training.examples import Encoded, encode
+from worker.training.objectives import OBJECTIVES, Learner
+from worker.training.place import Place, place_of
+from worker.training.resuming import Standing
+
+#: Parameters that may differ when a job goes on: they change memory, not the result.
+_FREE = {"micro_batch_size"}
+
+
+def train(order: WorkOrder, report: Report) -> AdapterResult:
+    """Run an order whose spec is a TrainingSpec.
+
+    Raises what reading the data, loading the base and `train_adapter` raise.
+    """
+    spec = order.spec
+    if not isinstance(spec, TrainingSpec) or order.dataset is None:
+        raise Internal(detail=f"an order to {spec.kind} reached the training engine")
+    place = place_of(order)
+    report.phase("reading data")
+    rows = _chosen(read_rows(order.dataset.path), spec)
+    report.phase("loading base")
+    model, tokenizer = load_base(place.base, order.device, spec.precision)
+    return train_adapter(model, tokenizer, rows, spec, spec.template, place, report)
+
+
+def train_adapter(
+    model: Any,
+    tokenizer: Any,
+    rows: list[Row],
+    parameters: TrainingSpec | Refresh,
+    template: str,
+    place: Place,
+    report: Report,
+) -> AdapterResult:
+    """Train a LoRA adapter on `rows` and write it to `place.out`; the base is left as it was.
+
+    Raises NothingToTrain, BadData, RankTooLarge, InvalidSpec (targets) before the first step;
+    Stopped, NotFinite, OutOfMemory, ResumeRefused on the way; NoOp and ReloadMismatch after it.
+    """
+    report.phase("training")
+    data = _encode(model, tokenizer, rows, parameters, template, place, report)
+    adapted = fresh_adapter(model, parameters, place.base.name)
+    targets = target_modules(adapted)
+    trained = sum(part.numel() for part in adapted.parameters() if part.requires_grad)
+    report.log(f"adapter of rank {parameters.rank} on {', '.join(targets)}: {trained} weights")
+    rows_at_once = min(parameters.micro_batch_size or parameters.batch_size, parameters.batch_size)
+    course = loop.Course(
+        examples=data.examples,
+        objective=OBJECTIVES["sft"],
+        parameters=parameters,
+        padding=tokenizer.pad_token_id or 0,
+        micro_batch=max(1, rows_at_once >> place.halvings),
+        checkpoint_every=parameters.checkpoint_every,
+        checkpoints=place.checkpoints,
+        resume_from=place.resume_from,
+        identity=_identity(rows, parameters, template, place),
+    )
+    try:
+        standing = loop.run(Learner.of(adapted), course, report)
+    except torch.OutOfMemoryError as full:
+        raise OutOfMemory(detail=str(full).splitlines()[0]) from full
+    report.phase("checking")
+    change = publish(adapted, place, standing.step)
+    report.log(f"reloaded from disk: same logits, up to {change:.3g} away from the base's")
+    facts = {
+        "logit_change": change,
+        "target_modules": targets,
+        **_facts(data, parameters, template, place, standing),
+    }
+    write_facts(place.out, facts)
+    return AdapterResult(place.out, parameters.rank, facts)
+
+
+def _chosen(rows: list[Row], spec: TrainingSpec) -> list[Row]:
+    """All rows, or `spec.rows` of them by the seed, in the file's order."""
+    if not 0 < spec.rows < len(rows):
+        return rows
+    picked = random.Random(spec.seed).sample(range(len(rows)), spec.rows)
+    return [rows[number] for number in sorted(picked)]
+
+
+def _encode(
+    model: Any,
+    tokenizer: Any,
+    rows: list[Row],
+    parameters: TrainingSpec | Refresh,
+    template: str,
+    place: Place,
+    report: Report,
+) -> Encoded:
+    """The rows as audited examples, no longer than the base can read."""
+    limit = parameters.max_length
+    reach = getattr(model.config.get_text_config(), "max_position_embeddings", None) or limit
+    if reach < limit:
+        report.log(f"the base reads {reach} tokens; max_length {limit} is lowered to that")
+        limit = reach
+    data = encode(rows, tokenizer, template, limit)
+    audit(
+        data, tokenizer, dataset=place.dataset, template=template, max_length=limit, report=report
+    )
+    require_known_ids(data, model.get_input_embeddings().num_embeddings, place.dataset)
+    return data
+
+
+def _identity(
+    rows: list[Row], parameters: TrainingSpec | Refresh, template: str, place: Place
+) -> dict[str, Any]:
+    """What a checkpoint of this training must have been written under."""
+    groups = (LoraParameters, OptimiserParameters)
+    names = {name for group in groups for name in group.model_fields} | {"max_length"}
+    content = json.dumps(rows, ensure_ascii=False, sort_keys=True)
+    return {
+        "dataset": hashlib.sha256(content.encode()).hexdigest()[:16],
+        "template": f"{template} {fingerprint(template)}",
+        "base model": place.base.fingerprint,
+        **parameters.model_dump(mode="json", include=names - _FREE),
+        **place.identity,
+    }
+
+
+def _facts(
+    data: Encoded,
+    parameters: TrainingSpec | Refresh,
+    template: str,
+    place: Place,
+    standing: Standing,
+) -> dict[str, Any]:
+    """What is remembered of the adapter's making, in its folder and in the database."""
+    seconds = max(standing.seconds, 1e-9)
+    return {
+        "base": place.base.name,
+        "base_fingerprint": place.base.fingerprint,
+        "dataset": place.dataset,
+        "template": template,
+        "template_fingerprint": fingerprint(template),
+        "rank": parameters.rank,
+        "alpha": parameters.alpha,
+        "steps": standing.step,
+        "final_loss": sum(standing.losses) / len(standing.losses),
+        "rows": len(data.examples),
+        "rows_cut": data.cut,
+        "rows_dropped": data.dropped,
+        "trained_tokens": standing.labels,
+        "tokens": standing.tokens,
+        "seconds": round(standing.seconds, 3),
+        "tokens_per_s": round(standing.tokens / seconds, 1),
+        "trained_tokens_per_s": round(standing.labels / seconds, 1),
+    }
