@@ -147,7 +147,7 @@ def test_a_changed_job_is_refused_by_name(
     change: dict[str, Any], named: str, tiny_llama: Path, tmp_path: Path
 ) -> None:
     checkpoint = stopped(tiny_llama, tmp_path / "half", learning_rate=0.001)
-    values = PARAMETERS | {"learning_rate": 0.001} | change
+    values: dict[str, Any] = PARAMETERS | {"learning_rate": 0.001} | change
     order = going_on(order_for(tiny_llama, tmp_path, **values), tmp_path / "rest", checkpoint)
     with pytest.raises(ResumeRefused) as refused:
         train(order, Silent())
