@@ -26,11 +26,11 @@ def listing(words: Words) -> None:
             words("adapters.search"),
             placeholder=words("adapters.search.hint"),
             icon=":material/search:",
-            key=address.seed_text("q"),
+            key=address.seed_text("adapters", "q"),
             persist_state="session",
             width=280,
         )
-    address.keep("q", [text] if text else [])
+    address.keep("adapters", "q", [text] if text else [])
     with db.reading() as session:
         found = results.adapters(session, text=text or "")
         now = queries.now(session)

@@ -105,7 +105,7 @@ def choose_baseline(words: Words, name: str) -> ComparisonTable:
         help=words("compare.baseline.help"),
         width=260,
     )
-    address.keep("baseline", [chosen])
+    address.keep("compare", "baseline", [chosen])
     return table if chosen == table.baseline else table_of(settings().database, name, chosen)
 
 

@@ -23,7 +23,7 @@ def filters(words: Words, by_state: dict[str, int], by_kind: dict[str, int]) -> 
             list(JobState),
             selection_mode="multi",
             format_func=lambda code: f"{words.code('state', code)} {by_state.get(code, 0):,}",
-            key=address.seed("state", list(JobState)),
+            key=address.seed("jobs", "state", list(JobState)),
             on_change=first_page,
             persist_state="session",
         )
@@ -32,7 +32,7 @@ def filters(words: Words, by_state: dict[str, int], by_kind: dict[str, int]) -> 
             list(SPECS),
             selection_mode="multi",
             format_func=lambda code: f"{words.code('kind', code)} {by_kind.get(code, 0):,}",
-            key=address.seed("kind", list(SPECS)),
+            key=address.seed("jobs", "kind", list(SPECS)),
             on_change=first_page,
             persist_state="session",
         )
@@ -40,14 +40,14 @@ def filters(words: Words, by_state: dict[str, int], by_kind: dict[str, int]) -> 
             words("jobs.search"),
             placeholder=words("jobs.search.hint"),
             icon=":material/search:",
-            key=address.seed_text("q"),
+            key=address.seed_text("jobs", "q"),
             on_change=first_page,
             persist_state="session",
             width=240,
         )
-    address.keep("state", [str(state) for state in states])
-    address.keep("kind", [str(kind) for kind in kinds])
-    address.keep("q", [text] if text else [])
+    address.keep("jobs", "state", [str(state) for state in states])
+    address.keep("jobs", "kind", [str(kind) for kind in kinds])
+    address.keep("jobs", "q", [text] if text else [])
     return {"states": states, "kinds": kinds, "text": text or ""}
 
 

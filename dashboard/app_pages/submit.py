@@ -30,19 +30,16 @@ def offers() -> dict[str, list[Choice]]:
 def choose_kind(words: Words) -> str:
     """Which kind of job; it stands in the address as `?kind=`."""
     kinds = list(SPECS)
-    asked = st.query_params.get("kind", "")
-    if "submit.kind" not in st.session_state:
-        st.session_state["submit.kind"] = asked if asked in kinds else kinds[0]
     kind = st.segmented_control(
         words("submit.kind"),
         kinds,
         format_func=words.codes("kind"),
-        key="submit.kind",
+        key=address.seed_one("submit", "kind", kinds),
         required=True,
         label_visibility="collapsed",
         persist_state="session",
     )
-    address.keep("kind", [kind or kinds[0]])
+    address.keep("submit", "kind", [kind or kinds[0]])
     return kind or kinds[0]
 
 
@@ -129,14 +126,16 @@ def send(words: Words, values: dict[str, Any], missing: list[str]) -> None:
     st.rerun()
 
 
-def confirmation(words: Words) -> None:
-    """Where the job that was just submitted stands."""
+def confirmation(words: Words, kind: str) -> None:
+    """Where the job that this form just submitted stands."""
     job_id = st.session_state.get(_DONE)
     if job_id is None:
         return
     with db.reading() as session:
         job = jobs.find(session, job_id)
         place = jobs.position(session, job)
+    if job.kind != kind:
+        return
     text = (
         words("submit.running", name=job.name, state=words.code("state", job.state))
         if place is None
@@ -158,8 +157,8 @@ def main() -> None:
     parts.header(words("submit.title"), lead=words("submit.lead"))
     if (key := st.session_state.pop(_CLEAR, None)) is not None:
         st.session_state[key] = ""
-    confirmation(words)
     kind = choose_kind(words)
+    confirmation(words, kind)
     offered = offers()
     if not needs(words, kind, offered):
         return

@@ -87,11 +87,11 @@ def test_a_link_with_filters_shows_the_same_jobs_in_any_language(
 
 def test_filters_stand_in_the_address_as_codes(pool: Path, open_page: Open) -> None:
     app = open_page("jobs", "zh")
-    app.button_group(key="address.state").select("cancelled").run()
+    app.button_group(key="address.jobs.state").select("cancelled").run()
     assert list(app.dataframe[0].value["name"]) == ["dropped"]
     assert app.query_params["state"] == "cancelled"
-    app.button_group(key="address.state").set_value([]).run()
-    app.text_input(key="address.q").set_value("waiting").run()
+    app.button_group(key="address.jobs.state").set_value([]).run()
+    app.text_input(key="address.jobs.q").set_value("waiting").run()
     assert len(app.dataframe[0].value) == 3
     assert app.query_params["q"] == "waiting"
 
@@ -113,7 +113,7 @@ def test_fifty_jobs_to_a_page_and_the_rest_on_the_next(empty_pool: Path, open_pa
     assert list(app.dataframe[0].value["name"]) == [f"n{place:02}" for place in range(9, -1, -1)]
     assert "51–60 of 60" in texts(app)
     app.button(key="jobs.newer").click().run()
-    assert list(app.dataframe[0].value["name"])[0] == "n59"
+    assert next(iter(app.dataframe[0].value["name"])) == "n59"
 
 
 def test_a_failed_job_says_why_in_the_readers_language(pool: Path, open_page: Open) -> None:

@@ -85,7 +85,7 @@ def test_a_registered_file_shows_its_rows(pool: Path, open_page: Open) -> None:
     app = open_page("datasets", name="capitals")
     rows = app.dataframe[0].value
     assert len(rows) == 50
-    assert list(rows["choices"])[0] == "City 0\nVillage 0"
+    assert next(iter(rows["choices"])) == "City 0\nVillage 0"
     assert "en 80 · zh 40" in texts(app)
 
 

@@ -200,3 +200,16 @@ def test_the_name_is_empty_again_after_submitting_and_the_rest_stays(
     app = _send(_fill_training(open_page("submit"), "one"), "train")
     assert app.text_input(key="draft.train.name").value == ""
     assert app.selectbox(key="draft.train.dataset").value == filled.TRAINING
+
+
+def test_a_link_to_another_kind_of_job_is_followed_within_a_session(
+    small: Path, open_page: Open
+) -> None:
+    app = open_page("submit")
+    assert app.button_group(key="address.submit.kind").value == "train"
+    app.query_params["kind"] = "evaluate"
+    app.run()
+    assert app.button_group(key="address.submit.kind").value == "evaluate"
+    app.button_group(key="address.submit.kind").set_value("fuse").run()
+    assert app.query_params["kind"] == "fuse"
+    assert app.button_group(key="address.submit.kind").value == "fuse"

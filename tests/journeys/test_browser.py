@@ -287,6 +287,7 @@ def _type(page: Page, label: str, value: str) -> None:
 def _submit_and_watch(page: Page, name: str) -> None:
     """Submit the form, open its job, and stay until it has succeeded."""
     page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text(re.compile(f"{name}: (queued|running|succeeded)"))).to_be_visible()
     page.get_by_role("link", name="Open the job").click()
     heading(page, name)
     expect(badge(page, "succeeded")).to_be_visible(timeout=2 * PATIENCE)
