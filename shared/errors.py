@@ -379,6 +379,12 @@ class NotInstalled(GraftError):
     exit_code = 3
 
 
+class TooSlow(GraftError):
+    """Not all jobs ended within {limit} seconds; the worker's log is in the data folder's `run`."""
+
+    zh = "并非所有任务都在 {limit} 秒内结束；工作进程日志在数据目录的 `run` 中。"
+
+
 class AddressTaken(UserError):
     """Something else already listens on {address}. Choose another port with --port."""
 

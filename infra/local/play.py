@@ -13,17 +13,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from infra.local.story import Step
 from shared import db, jobs
-from shared.errors import GraftError, NotCancellable
+from shared.errors import NotCancellable, TooSlow
 from shared.language import say
 from shared.tables import Attempt, Job, JobState
 
 LOOK_SECONDS = 0.3
-
-
-class TooSlow(GraftError):
-    """Not all jobs ended within {limit} seconds; the worker's log is in the data folder's run."""
-
-    zh = "并非所有任务都在 {limit} 秒内结束；工作进程日志在数据目录的 run 中。"
 
 
 @dataclass(frozen=True)

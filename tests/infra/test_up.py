@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -35,7 +36,7 @@ def test_up_starts_a_pool_once_and_ctrl_c_ends_all_of_it(home: Path, processes: 
     assert settings().broker is not None
 
     second = subprocess.run(
-        ["python", "-m", "infra.local.up"],
+        [sys.executable, "-m", "infra.local.up"],
         env=os.environ | {"GRAFT_HOME": str(home), "GRAFT_LANG": "en"},
         capture_output=True,
         text=True,
