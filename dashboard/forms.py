@@ -85,7 +85,8 @@ class Form:
         unit = self.words.code("unit", parameter.unit) if parameter.unit else ""
         title = parameter.title(self.words.language)
         mark = " \\*" if parameter.required else ""
-        return (f"{title} ({unit})" if unit else title) + mark
+        named = not unit or title.lower() == unit.lower()
+        return (title if named else f"{title} ({unit})") + mark
 
     def _help(self, parameter: Parameter) -> str:
         """Its help, its limits, and the flag that sets it on the command line."""

@@ -33,19 +33,6 @@ def kind_counts(session: Session) -> dict[str, int]:
     return dict(session.exec(select(Job.kind, func.count()).group_by(Job.kind)).all())
 
 
-def job_count(session: Session, *, states: Sequence[str], kinds: Sequence[str], text: str) -> int:
-    """How many jobs `shared.jobs.listing` finds over all its pages."""
-    query = select(func.count()).select_from(Job)
-    if states:
-        query = query.where(col(Job.state).in_(states))
-    if kinds:
-        query = query.where(col(Job.kind).in_(kinds))
-    if text:
-        fits = col(Job.name).contains(text, autoescape=True)
-        query = query.where(fits | col(Job.id).startswith(text, autoescape=True))
-    return session.scalar(query) or 0
-
-
 def latest_attempts(session: Session, ids: Sequence[str]) -> dict[str, Attempt]:
     """The newest attempt of each job that has one."""
     rows = session.exec(

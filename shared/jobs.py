@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import ColumnElement, func, update
 from sqlmodel import Session, SQLModel, col, select
 
 from shared import db, events, leases, queue
@@ -118,17 +118,7 @@ def listing(
 ) -> list[Job]:
     """Jobs, newest first; `before` is the (created_at, id) of the last row of the page before."""
     query = select(Job).order_by(col(Job.created_at).desc(), col(Job.id).desc()).limit(limit)
-    if states:
-        query = query.where(col(Job.state).in_(states))
-    if kinds:
-        query = query.where(col(Job.kind).in_(kinds))
-    if user:
-        query = query.where(Job.user == user)
-    if text:
-        query = query.where(
-            col(Job.name).contains(text, autoescape=True)
-            | col(Job.id).startswith(text, autoescape=True)
-        )
+    query = query.where(*_matching(states, kinds, user, text))
     if before is not None:
         created, last = before
         query = query.where(
@@ -136,6 +126,32 @@ def listing(
             | ((col(Job.created_at) == created) & (col(Job.id) < last))
         )
     return list(session.exec(query).all())
+
+
+def total(
+    session: Session,
+    *,
+    states: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    user: str = "",
+    text: str = "",
+) -> int:
+    """How many jobs `listing` finds over all its pages."""
+    query = select(func.count()).select_from(Job).where(*_matching(states, kinds, user, text))
+    return session.scalar(query) or 0
+
+
+def _matching(
+    states: Sequence[str], kinds: Sequence[str], user: str, text: str
+) -> list[ColumnElement[bool]]:
+    """SQL: the filters of a list of jobs; empty ones let everything through."""
+    found = [col(Job.state).in_(states)] if states else []
+    found += [col(Job.kind).in_(kinds)] if kinds else []
+    found += [col(Job.user) == user] if user else []
+    if text:
+        named = col(Job.name).contains(text, autoescape=True)
+        found.append(named | col(Job.id).startswith(text, autoescape=True))
+    return found
 
 
 def counts(session: Session) -> dict[str, int]:

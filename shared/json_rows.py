@@ -9,6 +9,8 @@ from shared.errors import BadRows, EmptyData, FileMissing, NotJson, NotText
 
 #: How many wrong rows a message lists.
 LISTED = 20
+#: How many its `each` holds, as [number, what is wrong], for a page to show as a table.
+TABLED = 500
 
 
 def read_values(path: Path) -> list[tuple[int, Any]]:
@@ -37,6 +39,7 @@ def bad_rows(path: Path, rows: int, wrong: Mapping[int, str]) -> BadRows:
     return BadRows(
         file=path.name, count=len(numbers), rows=rows, first=numbers[0],
         problem=wrong[numbers[0]], listed=listed + more,
+        each=[[number, wrong[number]] for number in numbers[:TABLED]],
     )  # fmt: skip
 
 

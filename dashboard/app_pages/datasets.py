@@ -40,11 +40,13 @@ def languages(counted: dict[str, Any]) -> str:
 
 def wrong_rows(words: Words, problem: BadRows) -> None:
     """The rows that cannot be used, a line each: where, and what is wrong there."""
-    listed = re.findall(r"(\d+) \((.*?)\)(?:, |$)", str(problem.params.get("listed", "")))
     st.dataframe(
-        [{words("datasets.row"): int(row), words("datasets.problem"): why} for row, why in listed],
+        [
+            {words("datasets.row"): row, words("datasets.problem"): why}
+            for row, why in problem.params["each"]
+        ],
         hide_index=True,
-        height="content",
+        height="auto",
         alt=words("datasets.problem"),
     )
 

@@ -164,7 +164,7 @@ def _listing(words: Words) -> None:
     with db.reading() as session:
         before = cursors[-1] if cursors else None
         found = jobs.listing(session, **chosen, before=before, limit=PAGE + 1)
-        total = queries.job_count(session, **chosen)
+        total = jobs.total(session, **chosen)
         attempts = queries.latest_attempts(session, [job.id for job in found])
         now = queries.now(session)
     if not found:

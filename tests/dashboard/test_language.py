@@ -17,6 +17,7 @@ from shared.specs.parameters import parameters
 from shared.tables import JobState, Outcome
 
 FOLDER = Path(dashboard.__file__).parent
+WORKER = FOLDER.parent / "worker"
 
 
 def _fields(text: str) -> list[str]:
@@ -74,6 +75,17 @@ def test_every_code_has_a_word(language: Language) -> None:
     specs = [*SPECS.values(), *FUSION_METHODS.values()]
     wanted += [f"unit.{each.unit}" for spec in specs for each in parameters(spec) if each.unit]
     assert [key for key in wanted if key not in texts] == []
+
+
+def test_what_engines_report_has_a_word() -> None:
+    """Phases and units stand as literals in the engines, which the dashboard never imports."""
+    sources = [path.read_text(encoding="utf-8") for path in WORKER.rglob("*.py")]
+    phases = {name for text in sources for name in re.findall(r'\.phase\("([^"]+)"\)', text)}
+    units = {unit for text in sources for unit in re.findall(r'\.progress\(.+, "([a-z]+)"\)', text)}
+    assert len(phases) > 5
+    assert len(units) > 2
+    wanted = [f"phase.{name}" for name in phases] + [f"unit.{unit}" for unit in units]
+    assert [key for key in wanted if key not in catalogue("en")] == []
 
 
 @pytest.mark.parametrize(
