@@ -18,6 +18,11 @@ LONGEST_WAIT = 30.0
 SETTLED = 60.0
 
 
+def tie(command: Sequence[str]) -> list[str]:
+    """The command that dies with the thread of this process that starts it."""
+    return [sys.executable, "-I", "-S", str(Path(tied.__file__)), str(os.getpid()), *command]
+
+
 class Child:
     """A command in a process group of its own, its output appended to a log file.
 
@@ -49,11 +54,10 @@ class Child:
     def start(self) -> None:
         """Start the command. Raises OSError when its log cannot be written."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        tie = [sys.executable, "-I", "-S", str(Path(tied.__file__)), str(os.getpid())]
         with self.log.open("ab") as out:
             self._log_start = out.tell()
             self.process = subprocess.Popen(
-                [*tie, *self.command],
+                tie(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -1,12 +1,13 @@
 """`graft demo`: the main job on two small bases that this machine makes for itself."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from infra.local.child import tie
 from infra.local.stage import a_pool, perform, report
 from infra.local.story import Cast
 from infra.local.up import ends_on_signals, note
@@ -14,7 +15,7 @@ from shared import base_models, datasets, db, schema
 from shared.cli.failures import INTERRUPTED
 from shared.cli.session import whoami
 from shared.config import settings
-from shared.errors import GraftError, StartFailed
+from shared.errors import GraftError, NameTaken, StartFailed
 from shared.language import language, say
 
 #: All jobs together; a machine that needs longer is stuck.
@@ -27,7 +28,8 @@ def main() -> int:
     try:
         starter = make_starter(settings().root)
         with a_pool() as pool:
-            return report(perform(enter(starter), "demo", pool, LIMIT_SECONDS))
+            played = perform(enter(starter), "demo", pool, LIMIT_SECONDS)
+        return report(played)
     except KeyboardInterrupt:
         note(say("Interrupted.", "已中断。"))
         return INTERRUPTED
@@ -42,8 +44,8 @@ def make_starter(home: Path) -> dict[str, Any]:
     Raises StartFailed when they cannot be made.
     """
     note(say("starter bases and data:", "起步底座与数据："))
-    command = [sys.executable, "-m", "worker.starter", "--home", str(home)]
-    made = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ, check=False)
+    command = tie([sys.executable, "-m", "worker.starter", "--home", str(home)])
+    made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if made.returncode != 0:
         problem = say(f"exit code {made.returncode}", f"退出码 {made.returncode}")
         raise StartFailed(what="worker.starter", problem=problem, log="stderr")
@@ -51,29 +53,51 @@ def make_starter(home: Path) -> dict[str, Any]:
 
 
 def enter(starter: dict[str, Any]) -> Cast:
-    """Register the starter's bases and files; entering them again changes nothing."""
+    """Register the starter's bases and files; entering them again changes nothing.
+
+    Where another version of Graft has used a name for other files, the new ones get the name of
+    their folder's digest too.
+    """
     schema.upgrade()
     user = whoami()
+    names: dict[str, str] = {}
     with db.writing() as session:
-        for name, folder in starter["bases"].items():
-            base_models.register(session, name, folder, actor=user)
-        for name, file in starter["datasets"].items():
-            datasets.register(session, name, Path(file), "training", actor=user)
-        for name, file in starter["benchmarks"].items():
-            datasets.register(session, name, Path(file), "benchmark", actor=user)
+
+        def base(name: str, path: Path) -> None:
+            base_models.register(session, name, str(path), actor=user)
+
+        def training(name: str, path: Path) -> None:
+            datasets.register(session, name, path, "training", actor=user)
+
+        def benchmark(name: str, path: Path) -> None:
+            datasets.register(session, name, path, "benchmark", actor=user)
+
+        for kind, register in (("bases", base), ("datasets", training), ("benchmarks", benchmark)):
+            for name, path in starter[kind].items():
+                names[name] = _entered(name, Path(path), register)
     return Cast(
-        donor_base="starter-llama",
-        host_base="starter-glm",
-        english="starter-en",
-        chinese="starter-zh",
-        both="starter-both",
-        prompts="starter-prompts",
-        benchmarks=list(starter["benchmarks"]),
+        donor_base=names["starter-llama"],
+        host_base=names["starter-glm"],
+        english=names["starter-en"],
+        chinese=names["starter-zh"],
+        both=names["starter-both"],
+        prompts=names["starter-prompts"],
+        benchmarks=[names[name] for name in starter["benchmarks"]],
         training={"rank": 8, "epochs": 3, "learning_rate": 3e-3, "max_length": 256},
         fusion={"weights": [1.0, 1.0]},
         refresh={"max_new_tokens": 48},
         evaluation={"max_new_tokens": 48},
     )
+
+
+def _entered(name: str, path: Path, register: Callable[[str, Path], None]) -> str:
+    """Register under the name, or under one of its own where that means other files already."""
+    try:
+        register(name, path)
+    except NameTaken:
+        name = f"{name}-{path.parent.name[:8]}"
+        register(name, path)
+    return name
 
 
 if __name__ == "__main__":

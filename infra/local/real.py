@@ -49,7 +49,8 @@ def main(models: Path, data: Path, rows: int, items: int) -> None:
         schema.upgrade()
         cast = enter(models, data, rows, items)
         with a_pool() as pool:
-            sys.exit(report(perform(cast, "real", pool, LIMIT_SECONDS)))
+            played = perform(cast, "real", pool, LIMIT_SECONDS)
+        sys.exit(report(played))
     except KeyboardInterrupt:
         note(say("Interrupted.", "已中断。"))
         sys.exit(INTERRUPTED)

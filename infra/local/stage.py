@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 from sqlmodel import Session, col, select
@@ -18,6 +19,7 @@ from infra.local.story import Cast, Step, story
 from infra.local.up import ignore_signals, note
 from shared import comparisons, db
 from shared.cli.session import whoami
+from shared.comparisons import ComparisonTable
 from shared.config import settings
 from shared.language import language, say
 from shared.tables import Job
@@ -84,13 +86,20 @@ def _roles(steps: list[Step], *roles: str) -> list[Step]:
     return [step for step in steps if step.role in roles]
 
 
+def all_languages(table: ComparisonTable) -> ComparisonTable:
+    """The table without its breakdown by language."""
+    return replace(table, columns=[column for column in table.columns if column.primary])
+
+
 def report(played: list[Played]) -> int:
     """Print the tables from the database and what did not hold; return the exit code."""
     with db.reading() as session:
         made = tables(session, played)
     for table in made:
         click.echo()
-        click.echo(comparisons.as_text(table, language()))
+        click.echo(comparisons.as_text(all_languages(table), language()))
+        click.echo(say(f"Each language by itself: graft compare {table.name}",
+                       f"按语言细看：graft compare {table.name}"))  # fmt: skip
     wrong = broken_promises(played, made)
     for sentence in wrong:
         note(say(f"NOT AS EXPECTED: {sentence}", f"与预期不符：{sentence}"))

@@ -12,6 +12,7 @@ import pytest
 from sqlmodel import col, select
 
 import pools
+from infra.local.stage import all_languages
 from processes import mentioning
 from shared import comparisons, db, jobs
 from shared.tables import Job, JobState
@@ -63,7 +64,7 @@ def test_the_demo_ends_well_and_leaves_nothing_running(first: Run) -> None:
 def test_every_number_it_prints_comes_from_the_database(seen: Run) -> None:
     with db.reading() as session:
         for name in ("compare-donor-demo-1", "compare-host-demo-1"):
-            text = comparisons.as_text(comparisons.build(session, name))
+            text = comparisons.as_text(all_languages(comparisons.build(session, name)))
             assert text in seen.done.stdout
 
 
