@@ -41,7 +41,7 @@ LIMIT_SECONDS = 3 * 3600.0
 @click.option("--models", type=click.Path(path_type=Path), default=Path("../shared/models"))
 @click.option("--data", type=click.Path(path_type=Path), default=Path("../shared/data"))
 @click.option("--rows", type=click.IntRange(20), default=2000, help="Half of each language.")
-@click.option("--items", type=click.IntRange(1), default=100, help="Of each language.")
+@click.option("--items", type=click.IntRange(1), default=60, help="Of each language.")
 def main(models: Path, data: Path, rows: int, items: int) -> None:
     """Register models and data, play the story in a pool, print the comparisons."""
     ends_on_signals()
