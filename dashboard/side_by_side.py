@@ -1,0 +1,101 @@
+"""The items of a comparison side by side: what two arms answered, and which one is right."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import parts
+from dashboard.language import Words
+from shared import comparisons, db
+from shared.comparisons import ComparisonTable, Flip, ItemPair
+from shared.config import settings
+
+PAGE = 10
+FLIPS = (*(flip.value for flip in Flip), "changed")
+
+
+@st.cache_data(max_entries=32, ttl=60, show_spinner=False)
+def table_of(database: str, name: str, baseline: str | None) -> ComparisonTable:
+    """The table of a comparison; a minute old at most, for bootstraps take a while."""
+    with db.reading() as session:
+        return comparisons.build(session, name, baseline)
+
+
+@st.cache_data(max_entries=16, ttl=600, show_spinner=False)
+def pairs_of(database: str, name: str, baseline: str, arm: str, benchmark: str) -> list[ItemPair]:
+    """The items of an arm beside the baseline's."""
+    table = table_of(database, name, baseline)
+    with db.reading() as session:
+        return comparisons.item_pairs(session, table, arm, benchmark)
+
+
+def choose_items(words: Words, table: ComparisonTable) -> tuple[str, str] | None:
+    """Which arm and benchmark to read item by item."""
+    arms = [arm.name for arm in table.arms if not arm.is_baseline]
+    if not arms:
+        return None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        arm = st.selectbox(words("compare.arm"), arms, key="compare.items.arm", width=240)
+        benchmarks = list(table.arm(arm or arms[0]).evaluations)
+        benchmark = st.selectbox(
+            words("compare.benchmark"), benchmarks, key="compare.items.benchmark", width=240
+        )
+    return (arm, benchmark) if arm and benchmark else None
+
+
+@st.fragment
+def items(words: Words, table: ComparisonTable) -> None:
+    """The items side by side, filtered."""
+    with parts.guard(words):
+        chosen = choose_items(words, table)
+        if chosen is None:
+            return
+        arm, benchmark = chosen
+        if benchmark not in table.arm(table.baseline).evaluations:
+            st.info(words("compare.no_pairs"))
+            return
+        found = pairs_of(settings().database, table.name, table.baseline, arm, benchmark)
+        counted = comparisons.counted(found)
+        offered = [flip for flip in FLIPS if counted[flip]]
+        flip = st.pills(
+            words("compare.filter"), offered,
+            format_func=lambda code: f"{words.code('flip', code)} {counted.get(code, 0):,}",
+            key=f"compare.flip.{arm}.{benchmark}", label_visibility="collapsed",
+        )  # fmt: skip
+        kept = [pair for pair in found if _keeps(flip, pair)]
+        pages = max(1, -(-len(kept) // PAGE))
+        page = 1
+        if pages > 1:
+            page = st.pagination(pages, key=f"compare.page.{arm}.{benchmark}.{flip}")
+        for pair in kept[(page - 1) * PAGE : page * PAGE]:
+            side_by_side(words, table.baseline, arm, pair)
+
+
+def _keeps(flip: str | None, pair: ItemPair) -> bool:
+    if flip is None:
+        return True
+    return pair.changed if flip == "changed" else pair.flip == flip
+
+
+def side_by_side(words: Words, baseline: str, arm: str, pair: ItemPair) -> None:
+    """One item: the question, the right answer, and what both arms said."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"{parts.plain(pair.item_id)} · {words.code('language', pair.language)}")
+            st.badge(words.code("flip", pair.flip), color=_flip_colour(pair.flip))
+        asked, right, before, after = st.columns(4)
+        _text(asked, words("compare.prompt"), pair.prompt or words("compare.gone"))
+        _text(right, words("compare.reference"), "\n———\n".join(pair.references))
+        _text(before, f"{baseline} · {pair.baseline_value:.3g}", pair.baseline_output)
+        _text(after, f"{arm} · {pair.arm_value:.3g}", pair.arm_output)
+
+
+def _text(where: Any, title: str, text: str) -> None:
+    """A text a model or a file holds, shown exactly as it is."""
+    where.caption(parts.plain(title))
+    where.text(text or "–", width="stretch")
+
+
+def _flip_colour(flip: Flip) -> parts.Colour:
+    colours: dict[Flip, parts.Colour] = {Flip.FIXED: "violet", Flip.BROKEN: "orange"}
+    return colours.get(flip, "gray")
