@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from infra.local.story import Step
 from shared import db, jobs
+from shared.cli.output import state_word
 from shared.errors import NotCancellable, TooSlow
-from shared.language import say
 from shared.tables import Attempt, Job, JobState
 
 LOOK_SECONDS = 0.3
@@ -91,7 +91,7 @@ class Board:
         self._progress.start()
         for job_id, name in self._names.items():
             self._tasks[job_id] = self._progress.add_task(
-                name, total=None, start=False, doing=say("waiting", "等待中")
+                name, total=None, start=False, doing=state_word(JobState.QUEUED)
             )
         return self
 
@@ -140,11 +140,4 @@ class Board:
 def _doing(job: Job, attempt: Attempt | None) -> str:
     if job.state == JobState.RUNNING and attempt is not None and attempt.phase:
         return attempt.phase
-    words = {
-        "queued": ("waiting", "等待中"),
-        "running": ("starting", "启动中"),
-        "succeeded": ("done", "完成"),
-        "failed": ("failed", "失败"),
-        "cancelled": ("cancelled", "已取消"),
-    }
-    return say(*words[job.state])
+    return state_word(job.state)

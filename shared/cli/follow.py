@@ -7,7 +7,7 @@ import click
 
 from shared import db
 from shared import jobs as job_service
-from shared.cli.output import emit, note
+from shared.cli.output import emit, note, state_word
 from shared.cli.session import live_hosts
 from shared.errors import explain
 from shared.language import language, say
@@ -87,6 +87,6 @@ class _Line:
 def progress_of(job: Job, attempt: Attempt | None) -> tuple[str, float | None]:
     """What a job is doing, and how far it is (0 to 1) where that is known."""
     if job.state != JobState.RUNNING or attempt is None:
-        return job.state, None
+        return state_word(job.state), None
     share = attempt.done / attempt.total if attempt.total else None
-    return attempt.phase or job.state, share
+    return attempt.phase or state_word(job.state), share

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from shared import db
 from shared import jobs as job_service
 from shared.cli.follow import wait_for
-from shared.cli.output import clock, coloured, duration, emit, note, table, took
+from shared.cli.output import clock, coloured, duration, emit, note, state_word, table, took
 from shared.cli.parts import Command, Group, OneOf
 from shared.cli.session import now, require_database, whoami
 from shared.errors import explain
@@ -101,7 +101,10 @@ def show(job: str) -> None:
     ]
     if data["position"] is not None:
         lines.append(say("place in the queue", "队列位置") + f"  {data['position']}")
-    lines += [say("waits for", "等待") + f"  {n['name']} ({n['state']})" for n in data["needs"]]
+    lines += [
+        say("waits for", "等待") + f"  {n['name']} ({state_word(n['state'])})"
+        for n in data["needs"]
+    ]
     for attempt in data["attempts"]:
         done = f"{attempt['done']}/{attempt['total']} {attempt['unit']}" if attempt["total"] else ""
         ended = attempt["outcome"] or attempt["phase"]

@@ -11,6 +11,7 @@ import click
 from rich.cells import cell_len
 
 from shared.cli.parts import wants_json
+from shared.language import say
 from shared.tables import Job
 
 STATE_COLOURS = {
@@ -19,6 +20,13 @@ STATE_COLOURS = {
     "succeeded": "green",
     "failed": "red",
     "cancelled": "yellow",
+}
+STATES_ZH = {
+    "queued": "排队中",
+    "running": "运行中",
+    "succeeded": "成功",
+    "failed": "失败",
+    "cancelled": "已取消",
 }
 
 
@@ -48,9 +56,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def state_word(state: str) -> str:
+    """A job's state in the reader's language."""
+    return say(state, STATES_ZH.get(state, state))
+
+
 def coloured(state: str) -> str:
-    """A state in its colour, where the terminal shows colours and NO_COLOR is not set."""
-    return style(state, STATE_COLOURS.get(state, "white"))
+    """A state's word in its colour, where the terminal shows colours and NO_COLOR is not set."""
+    return style(state_word(state), STATE_COLOURS.get(state, "white"))
 
 
 def style(text: str, colour: str) -> str:
