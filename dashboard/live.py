@@ -103,7 +103,7 @@ def log(words: Words, lines: list[LogLine], total: int) -> None:
     text = "\n".join(_log_line(line) for line in lines)
     if total > len(lines):
         st.caption(words("job.log.tail", shown=f"{len(lines):,}", total=f"{total:,}"))
-    long = len(lines) > LOG_FITS
+    long = text.count("\n") >= LOG_FITS
     with st.container(height=360 if long else "content", autoscroll=long, border=False):
         st.code(text, language=None, wrap_lines=True)
 

@@ -13,9 +13,10 @@ from shared.tables import Attempt, Event, Job, JobState
 _AGAIN, _REFUSED = "job.again", "job.refused"
 
 
-def summary(words: Words, job: Job, now: float) -> None:
+def summary(words: Words, job: Job) -> None:
     """Who asked for it, when, and how long it took."""
-    took = (job.finished_at or now) - job.started_at if job.started_at else None
+    ended = job.started_at is not None and job.finished_at is not None
+    took = (job.finished_at or 0.0) - (job.started_at or 0.0) if ended else None
     parts.facts(
         [
             (words("jobs.id"), job.id),
@@ -184,11 +185,10 @@ def main() -> None:
     with db.reading() as session:
         job = jobs.find(session, wanted)
         made = queries.made_by(session, job) if job.state == JobState.SUCCEEDED else None
-        now = queries.now(session)
     after_action(words)
     parts.header(job.name)
     actions(words, job, made)
-    summary(words, job, now)
+    summary(words, job)
     if JobState(job.state).is_final:
         still(words, job.id)
     else:
