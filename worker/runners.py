@@ -90,29 +90,41 @@ class Runners:
             self._zygote()
 
     def start(self, order: Path, environment: dict[str, str], slot_lock: int) -> Runner:
-        """Fork a runner for the order in that file. Raises Internal when none can be started."""
+        """Fork a runner for the order in that file. Raises Internal when none can be started.
+
+        A zygote that dies meanwhile takes its runners along, so the request is made once more of
+        a new one.
+        """
         with self._lock:
-            control = self._zygote()
-            events_read, events_write = os.pipe()
-            log_read, log_write = os.pipe()
-            ticket = next(self._tickets)
-            request = {"order": str(order), "environment": environment, "ticket": ticket}
-            try:
-                descriptors = [events_write, log_write, slot_lock]
-                socket.send_fds(control, [json.dumps(request).encode()], descriptors)
-                reply = self._replies.get(timeout=_START_SECONDS)
-            except (OSError, Empty) as gone:
-                self._discard_zygote()
-                os.close(events_read)
-                os.close(log_read)
-                raise Internal(detail=f"no runner could be started ({gone!r})") from gone
-            finally:
-                os.close(events_write)
-                os.close(log_write)
-            if "started" not in reply:
-                self._discard_zygote()
-                raise Internal(detail="the zygote died while it started a runner")
+            runner = self._fork(order, environment, slot_lock)
+            if runner is None:
+                runner = self._fork(order, environment, slot_lock)
+        if runner is None:
+            raise Internal(detail="no runner could be started: its zygote died twice")
+        return runner
+
+    def _fork(self, order: Path, environment: dict[str, str], slot_lock: int) -> Runner | None:
+        """Ask the zygote for a runner; None when it died instead."""
+        control = self._zygote()
+        events_read, events_write = os.pipe()
+        log_read, log_write = os.pipe()
+        ticket = next(self._tickets)
+        request = {"order": str(order), "environment": environment, "ticket": ticket}
+        try:
+            descriptors = [events_write, log_write, slot_lock]
+            socket.send_fds(control, [json.dumps(request).encode()], descriptors)
+            reply = self._replies.get(timeout=_START_SECONDS)
+        except (OSError, Empty):
+            reply = {}
+        finally:
+            os.close(events_write)
+            os.close(log_write)
+        if "started" in reply:
             return self._enter(Runner(reply["started"], events_read, log_read))
+        self._discard_zygote()
+        os.close(events_read)
+        os.close(log_read)
+        return None
 
     def stop(self) -> None:
         """End the zygote and, with it, whatever still runs."""

@@ -9,10 +9,12 @@ without a supervisor could only waste its card.
 import ctypes
 import json
 import os
+import select
 import selectors
 import signal
 import socket
 import sys
+import threading
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
@@ -22,18 +24,34 @@ _MAX_REQUEST = 1 << 16
 def main() -> None:
     """Serve fork requests on the socket whose descriptor is the first argument."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    _import_engines()
+    _import_engines(control)
     for number in (signal.SIGINT, signal.SIGTERM):
         # Ctrl-C reaches the whole terminal group; the agent decides when runners stop.
         signal.signal(number, signal.SIG_IGN)
     Zygote(control).serve()
 
 
-def _import_engines() -> None:
-    """Pay the seconds of importing once, before any job asks."""
-    import worker.runner
+def _import_engines(control: socket.socket) -> None:
+    """Pay the seconds of importing once, before any job asks; end when the agent ends first."""
+    imported = threading.Event()
+    watch = threading.Thread(target=_end_with_agent, args=(control, imported))
+    watch.start()
+    try:
+        import worker.runner
 
-    worker.runner.preload()
+        worker.runner.preload()
+    finally:
+        imported.set()
+        # No thread may be left when runners are forked.
+        watch.join()
+
+
+def _end_with_agent(control: socket.socket, imported: threading.Event) -> None:
+    hangup = select.poll()
+    hangup.register(control, 0)
+    while not imported.is_set():
+        if hangup.poll(100):
+            os._exit(0)
 
 
 class Zygote:
