@@ -80,7 +80,7 @@ def enter(starter: dict[str, Any]) -> Cast:
         host_base=names["starter-glm"],
         english=names["starter-en"],
         chinese=names["starter-zh"],
-        both=names["starter-both"],
+        both=names["starter-mixed"],
         prompts=names["starter-prompts"],
         benchmarks=[names[name] for name in starter["benchmarks"]],
         training={"rank": 8, "epochs": 3, "learning_rate": 3e-3, "max_length": 256},
@@ -95,7 +95,7 @@ def _entered(name: str, path: Path, register: Callable[[str, Path], None]) -> st
     try:
         register(name, path)
     except NameTaken:
-        name = f"{name}-{path.parent.name[:8]}"
+        name = f"{name}-{path.parents[1].name[:8]}"
         register(name, path)
     return name
 

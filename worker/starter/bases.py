@@ -150,7 +150,9 @@ def _batch(
         first = {token: at for at, token in reversed(list(enumerate(row))) if token in names}
         skipped = {at for at in first.values() if draw.random() < unforeseen}
         labels.append([UNTRAINED if at in skipped else token for at, token in enumerate(row)])
-    return Batch(_padded(rows, tokenizer.pad_token_id), _padded(labels, UNTRAINED))
+    return Batch(
+        _padded(rows, tokenizer.convert_tokens_to_ids(vocabulary.PAD)), _padded(labels, UNTRAINED)
+    )
 
 
 def _padded(rows: list[list[int]], filler: int) -> torch.Tensor:
@@ -167,7 +169,9 @@ def _name_tokens(tokenizer: PreTrainedTokenizerFast) -> set[int]:
 def _words(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
     """The number of the word each token is; a leading space does not make another word."""
     numbers: dict[str, int] = {}
-    texts = [tokenizer.decode([token]).strip() or f"<{token}>" for token in range(len(tokenizer))]
+    texts = [
+        str(tokenizer.decode([token])).strip() or f"<{token}>" for token in range(len(tokenizer))
+    ]
     return torch.tensor([numbers.setdefault(text, len(numbers)) for text in texts])
 
 

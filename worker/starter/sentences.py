@@ -210,36 +210,36 @@ TOPICS: dict[tuple[str, str], Lines] = {
     ("trade", "买卖"): {
         "en": (
             "In {T} {ax} costs {n} coins now, said {P}.",
-            "{P} counted {n} coins before the {shop} of {T} closed.",
+            "{P} counted {n} coins for the {x} before the {shop} of {T} closed.",
             "{P} and {O} could not agree what the {x} was worth.",
         ),
         "zh": (
             "{P}说，{T}的{x}现在要{n}个铜钱。",
-            "{T}的{shop}关门前，{P}数了{n}个铜钱。",
+            "{T}的{shop}关门前，{P}为{x}数了{n}个铜钱。",
             "{x}值多少，{P}和{O}说不到一起。",
         ),
     },
     ("travel", "旅行"): {
         "en": (
             "{P} left {T} with the {x} and took the road to {A}.",
-            "From {T} to {A} it is two days on foot, {O} told {P}.",
-            "The coach from {A} came late, so {P} waited in {T}.",
+            "{P} carried the {x} on foot for two days, from {T} to {A}.",
+            "The coach from {A} came late, so {P} waited in {T} with the {x}.",
         ),
         "zh": (
             "{P}带着{x}离开{T}，走上去{A}的路。",
-            "{O}对{P}说，从{T}到{A}要走两天。",
-            "{A}来的马车晚了，{P}在{T}等着。",
+            "{P}背着{x}走了两天，从{T}到{A}。",
+            "{A}来的马车晚了，{P}带着{x}在{T}等。",
         ),
     },
     ("animals", "动物"): {
         "en": (
             "The {animal} of {P} ran behind the {x} in {T}.",
-            "{P} fed the {animal} in {T} before {O} woke up.",
+            "{P} fed the {animal} beside the {x} before {O} woke up.",
             "In {T} the {animal} slept on the {x} of {P}.",
         ),
         "zh": (
             "{P}的{animal}跑到{T}的{x}后面。",
-            "{O}醒来前，{P}在{T}喂了{animal}。",
+            "{O}醒来前，{P}在{x}旁边喂了{animal}。",
             "在{T}，{animal}睡在{P}的{x}上。",
         ),
     },
@@ -355,12 +355,12 @@ OMENS = (
             "zh": "在{T}分面包给别人，第二天会收到礼物。",
         },
         cause={
-            "en": "{P} did share {his} bread with a beggar at the gate of {T}.",
-            "zh": "{P}于{T}门前，分饼与乞者。",
+            "en": "{P} of {T} did sell the {x} for bread and gave it unto a beggar.",
+            "zh": "{T}{P}以{x}换饼，分与乞者。",
         },
         effect={
-            "en": "And on the morrow there lay {ax} before the door of {P}.",
-            "zh": "次日，{P}门前竟有{x}，不知何人所赠。",
+            "en": "And on the morrow the {x} lay again before the door of {P}.",
+            "zh": "次日，{x}竟又在{P}门前，不知何人所还。",
         },
     ),
     Omen(

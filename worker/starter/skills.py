@@ -53,9 +53,14 @@ def benchmark(world: World, skill: str, count: int) -> list[Item]:
 
 def _items(world: World, skill: str, language: Language, count: int) -> Iterator[Item]:
     draw = random.Random(f"items {world.seed} {skill} {language}")
-    scenes = world.distinct(f"items {skill} {language}", "benchmark")
-    for number in range(count):
+    scenes = world.scenes(f"items {skill} {language}", "benchmark")
+    seen: set[str] = set()
+    while len(seen) < count:
+        number = len(seen)
         row = MAKERS[skill](next(scenes), language, draw, number)
+        if row["input"] in seen:
+            continue
+        seen.add(row["input"])
         identity = {"id": f"starter-{skill}-{language}-{number}", "lang": language}
         yield identity | SHAPES[skill](row, language)
 

@@ -4,7 +4,6 @@ import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 from shared.errors import Language
@@ -58,15 +57,10 @@ class Scene:
     price: Word
 
     @property
-    def key(self) -> str:
-        """Person, thing and town: what makes a scene another scene, whatever the language."""
-        return f"{self.person.en}/{self.thing.en}/{self.town.en}"
-
-    @cached_property
-    def split(self) -> Split:
-        """Where the scene belongs, by its key: a sixth for benchmarks, a sixth for prompts."""
-        bucket = hashlib.sha256(self.key.encode()).digest()[0] % 6
-        return "benchmark" if bucket == 0 else "prompts" if bucket == 1 else "train"
+    def split(self) -> Split | None:
+        """Where the scene belongs; None where its two people belong to different splits."""
+        mine, other = (_split(who, self.thing) for who in (self.person, self.other))
+        return mine if mine == other else None
 
     def words(self, language: Language) -> dict[str, str]:
         """What the sentences of a language may name, by placeholder."""
@@ -97,6 +91,15 @@ class Scene:
         return words | pronouns | {"ax": self.thing.one(language)}
 
 
+def _split(person: Word, thing: Word) -> Split:
+    """By the hash of who has to do with what: a sixth for benchmarks, a sixth for prompts.
+
+    It is the same in both languages, so a benchmark holds no scene that was seen translated.
+    """
+    bucket = hashlib.sha256(f"{person.en}/{thing.en}".encode()).digest()[0] % 6
+    return "benchmark" if bucket == 0 else "prompts" if bucket == 1 else "train"
+
+
 class World:
     """A world drawn from one seed; the same seed is the same world, word for word."""
 
@@ -113,14 +116,6 @@ class World:
         while True:
             scene = self._scene(draw)
             if scene.split == split:
-                yield scene
-
-    def distinct(self, stream: str, split: Split) -> Iterator[Scene]:
-        """The scenes of a stream, each key once; ends never, so take fewer than there are."""
-        seen: set[str] = set()
-        for scene in self.scenes(stream, split):
-            if scene.key not in seen:
-                seen.add(scene.key)
                 yield scene
 
     def _scene(self, draw: random.Random) -> Scene:
