@@ -35,7 +35,10 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (install,) = re.findall(r"^RUN --mount\S+ pip (install .+)$", IMAGE, re.MULTILINE)
     words = install.replace("'", "").split()
     done = subprocess.run(
-        [folder / "venv/bin/pip", *words, "--quiet", "--no-compile"], cwd=source, capture_output=True, text=True
+        [folder / "venv/bin/pip", *words, "--quiet", "--no-compile"],
+        cwd=source,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     shutil.rmtree(source)
