@@ -83,9 +83,10 @@ def enter(starter: dict[str, Any]) -> Cast:
         both=names["starter-mixed"],
         prompts=names["starter-prompts"],
         benchmarks=[names[name] for name in starter["benchmarks"]],
-        training={"rank": 8, "epochs": 3, "learning_rate": 3e-3, "max_length": 256},
+        training={"rank": 8, "epochs": 2, "learning_rate": 3e-3, "max_length": 256},
+        native={"epochs": 1.5},
         fusion={"weights": [1.0, 1.0]},
-        refresh={"max_new_tokens": 48},
+        refresh={"max_new_tokens": 48, "rows": 1200},
         evaluation={"max_new_tokens": 48},
     )
 

@@ -22,6 +22,8 @@ class Cast:
     prompts: str
     benchmarks: list[str]
     training: dict[str, Any] = field(default_factory=dict)
+    #: What of the training is different for the native, which sees the rows of both donors.
+    native: dict[str, Any] = field(default_factory=dict)
     fusion: dict[str, Any] = field(default_factory=dict)
     refresh: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
@@ -51,9 +53,9 @@ def story(cast: Cast, run: str, known: dict[str, str] | None = None) -> list[Ste
              "transfer", "compare-donor", "compare-host")} | known  # fmt: skip
     host, donor = cast.host_base, cast.donor_base
     steps = [
-        _train("donor-en", names, donor, cast.english, cast),
-        _train("donor-zh", names, donor, cast.chinese, cast),
-        _train("native", names, host, cast.both, cast),
+        _train("donor-en", names, donor, cast.english, cast.training),
+        _train("donor-zh", names, donor, cast.chinese, cast.training),
+        _train("native", names, host, cast.both, cast.training | cast.native),
         _fuse("fused", names, [names["donor-en"], names["donor-zh"]], "", weighted(cast)),
         _fuse("copy", names, [names["fused"]], host, {"method": "copy"}, "no-op"),
         _fuse("transfer", names, [names["fused"]], host, refreshed(cast)),
@@ -73,9 +75,11 @@ def refreshed(cast: Cast) -> dict[str, Any]:
     return {"method": "refresh", "dataset": cast.prompts} | cast.training | cast.refresh
 
 
-def _train(role: str, names: dict[str, str], base: str, dataset: str, cast: Cast) -> Step:
+def _train(
+    role: str, names: dict[str, str], base: str, dataset: str, parameters: dict[str, Any]
+) -> Step:
     data = {"kind": "train", "name": names[role], "base_model": base, "dataset": dataset}
-    return Step(role, parse_spec(data | cast.training))
+    return Step(role, parse_spec(data | parameters))
 
 
 def _fuse(
