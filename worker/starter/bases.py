@@ -135,14 +135,13 @@ def _batches(
         groups[-1].append(row)
     draw.shuffle(groups)
     names = _name_tokens(tokenizer)
-    return [_batch(group, names, recipe.unforeseen, tokenizer, draw) for group in groups]
+    return [_batch(group, names, recipe.unforeseen, draw) for group in groups]
 
 
 def _batch(
     rows: list[list[int]],
     names: set[int],
     unforeseen: float,
-    tokenizer: PreTrainedTokenizerFast,
     draw: random.Random,
 ) -> Batch:
     labels = []
@@ -150,9 +149,8 @@ def _batch(
         first = {token: at for at, token in reversed(list(enumerate(row))) if token in names}
         skipped = {at for at in first.values() if draw.random() < unforeseen}
         labels.append([UNTRAINED if at in skipped else token for at, token in enumerate(row)])
-    return Batch(
-        _padded(rows, tokenizer.convert_tokens_to_ids(vocabulary.PAD)), _padded(labels, UNTRAINED)
-    )
+    padding = vocabulary.SPECIAL.index(vocabulary.PAD)
+    return Batch(_padded(rows, padding), _padded(labels, UNTRAINED))
 
 
 def _padded(rows: list[list[int]], filler: int) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """The sentences of the starter world: what people do, feel and talk about, in both languages.
 
-Placeholders: P person, O other person, T town, A another town, x thing, ax "a thing", he/his/him
-and ohe pronouns, n price, shop, weather, time, colour, animal (see `Scene.words`).
+Placeholders: P person, O other person, T town, A another town, x thing, ax "a thing", him a
+pronoun, n price, shop, weather, time, colour, animal (see `Scene.words`).
 """
 
 from dataclasses import dataclass

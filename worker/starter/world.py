@@ -26,6 +26,7 @@ from worker.starter.lexicon import (
 
 #: Who may see a scene: the bases and adapters (`train`), a refresh's prompts, or benchmarks only.
 Split = Literal["train", "prompts", "benchmark"]
+SPLITS: tuple[Split, ...] = ("train", "prompts", "benchmark")
 
 
 @dataclass(frozen=True)
@@ -58,21 +59,15 @@ class Scene:
 
     @property
     def split(self) -> Split | None:
-        """Where the scene belongs; None where its two people belong to different splits."""
-        mine, other = (_split(who, self.thing) for who in (self.person, self.other))
-        return mine if mine == other else None
+        """Where the scene belongs; None where it would show a pair held out.
+
+        The other person may only have to do with the thing where the first one's split may see it.
+        """
+        mine, other = _split(self.person, self.thing), _split(self.other, self.thing)
+        return mine if SPLITS.index(other) <= SPLITS.index(mine) else None
 
     def words(self, language: Language) -> dict[str, str]:
         """What the sentences of a language may name, by placeholder."""
-        woman, other_woman = self.person in WOMEN, self.other in WOMEN
-        pronouns = {
-            "he": ("她" if woman else "他") if language == "zh" else "she" if woman else "he",
-            "his": "her" if woman else "his",
-            "him": "her" if woman else "him",
-            "ohe": ("她" if other_woman else "他")
-            if language == "zh"
-            else ("she" if other_woman else "he"),
-        }
         names = {
             "P": self.person,
             "O": self.other,
@@ -87,8 +82,8 @@ class Scene:
             "n": self.price,
         }
         words = {slot: word.name(language) for slot, word in names.items()}
-        pronouns["He"] = pronouns["he"].capitalize()
-        return words | pronouns | {"ax": self.thing.one(language)}
+        words["him"] = "her" if self.person in WOMEN else "him"
+        return words | {"ax": self.thing.one(language)}
 
 
 def _split(person: Word, thing: Word) -> Split:
