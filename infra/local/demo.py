@@ -29,7 +29,7 @@ def main() -> int:
         starter = make_starter(settings().root)
         with a_pool() as pool:
             played = perform(enter(starter), "demo", pool, LIMIT_SECONDS)
-        return report(played)
+        return report(played, native_must_win=True)
     except KeyboardInterrupt:
         note(say("Interrupted.", "已中断。"))
         return INTERRUPTED

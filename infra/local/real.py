@@ -50,7 +50,7 @@ def main(models: Path, data: Path, rows: int, items: int) -> None:
         cast = enter(models, data, rows, items)
         with a_pool() as pool:
             played = perform(cast, "real", pool, LIMIT_SECONDS)
-        sys.exit(report(played))
+        sys.exit(report(played, native_must_win=False))
     except KeyboardInterrupt:
         note(say("Interrupted.", "已中断。"))
         sys.exit(INTERRUPTED)
