@@ -30,6 +30,8 @@ def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
             for table in CLEARED:
                 self.session.execute(delete(table))
             self.session.commit()
+            #: Ids count up: with random ones the same history would claim other jobs.
+            self.submitted = 0
             self.claims: list[Claim] = []
             self.published: dict[str, int] = {}
             self.ended: dict[str, str] = {}
@@ -39,7 +41,8 @@ def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
 
         @rule()
         def submit(self) -> None:
-            add_job(self.session)
+            self.submitted += 1
+            add_job(self.session, id=f"{self.submitted:012}", created_at=float(self.submitted))
 
         @rule(host=st.sampled_from("ab"))
         def claim(self, host: str) -> None:
@@ -72,7 +75,7 @@ def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
 
         @rule()
         def a_lease_runs_out(self) -> None:
-            running = select(Job.id).where(Job.state == JobState.RUNNING)
+            running = select(Job.id).where(Job.state == JobState.RUNNING).order_by(Job.id)
             job_id = self.session.exec(running).first()
             if job_id is not None:
                 age_lease(self.session, job_id, 120)
@@ -81,7 +84,7 @@ def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
 
         @rule(data=st.data())
         def cancel(self, data: st.DataObject) -> None:
-            if found := list(self.session.exec(select(Job.id))):
+            if found := list(self.session.exec(select(Job.id).order_by(Job.id))):
                 transitions.cancel(self.session, data.draw(st.sampled_from(found)), actor="ann")
                 self.session.commit()
 
