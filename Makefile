@@ -50,7 +50,7 @@ test: export TOKENIZERS_PARALLELISM = false
 test: lint
 	$(call timed,fast tests,$(BIN)/pytest -n 2 --dist loadfile -m 'not ($(SLOW))' --durations 8)
 	@printf '\n== journeys, chaos, browser\n'
-	@$(BIN)/pytest -n 2 --dist loadfile -m '$(SLOW)' --durations 8
+	@$(BIN)/pytest -m '$(SLOW)' --durations 8
 
 lock: $(VENV)/.installed-test
 	@$(BIN)/python -m infra.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
