@@ -1,7 +1,9 @@
 """Speed and error of the exact weighted sum beside PEFT's `add_weighted_adapter("svd")`.
 
-`python -m benchmarks.fusion_speed [--quick] [--large] [--set7b] [--json]`; both get the same random
-adapters of rank 16 and give one of rank 16.
+`python -m benchmarks.fusion_speed [--size 1024] [--counts 2,4,8] [--json]`; both get the same
+random adapters of rank 16 and give one of rank 16. Without options: 1024x1024, 4096x4096,
+11008x4096 and a whole LLaMA-7B-shaped set. PEFT's dense SVD takes minutes on the largest shape, so
+it runs once there, for two adapters; more adapters only make its sum of dense updates longer.
 """
 
 import argparse
@@ -23,8 +25,10 @@ from worker.fusion.factors import Factors
 from worker.fusion.weighted_sum import sum_updates
 
 RANK = 16
-SMALL = (1024, 1024)
-LARGE = ((4096, 4096), (11008, 4096))
+#: Rows and columns, by the size a person asks for.
+SHAPES = {1024: (1024, 1024), 4096: (4096, 4096), 11008: (11008, 4096)}
+#: PEFT's SVD of this shape takes minutes: one measurement, reused for more adapters.
+SLOWEST = 11008
 
 
 class Toy(nn.Module):
@@ -80,8 +84,12 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
     return best
 
 
-def compare(out: int, width: int, adapters: int) -> dict[str, Any]:
-    """One row: PEFT once, ours the best of five, and both errors against the dense optimum."""
+def compare(size: int, adapters: int, known: float | None = None) -> dict[str, Any]:
+    """One row: PEFT once, ours the best of five, and both errors against the dense optimum.
+
+    `known`: PEFT's seconds for this shape where they were measured before; it is not run again.
+    """
+    out, width = SHAPES[size]
     model = peft_model(out, width, adapters)
     names = [f"a{index}" for index in range(adapters)]
     weights = [1 / adapters] * adapters
@@ -90,24 +98,28 @@ def compare(out: int, width: int, adapters: int) -> dict[str, Any]:
         merge = cast(Any, model.base_model).add_weighted_adapter
         merge(names, weights, "merged", combination_type="svd", svd_rank=RANK)
 
-    theirs_s = seconds(peer, 1)
+    theirs_s = known or seconds(peer, 1)
     updates = canonical(model, adapters)
     sum_updates(updates, weights, RANK)
     ours_s = seconds(lambda: sum_updates(updates, weights, RANK), 5)
     ours = sum_updates(updates, weights, RANK).fused.factors.delta()
-    theirs = _layer(model).get_delta_weight("merged").detach().double()
-    dense = out * width <= SMALL[0] * SMALL[1]
+    dense = size == min(SHAPES)
     best = optimum(updates, weights, dense=dense)
     return {
         "module": f"{out}x{width}",
         "adapters": adapters,
         "PEFT s": theirs_s,
+        "PEFT runs": "as for 2" if known else 1,
         "ours s": ours_s,
         "ratio": theirs_s / ours_s,
-        "our error": float((ours - best).norm() / best.norm()),
-        "PEFT error": float((theirs - best).norm() / best.norm()),
+        "our error": _error(ours, best),
+        "PEFT error": "-" if known else _error(_layer(model).get_delta_weight("merged"), best),
         "error against": "dense SVD, fp64" if dense else "Lanczos, fp64",
     }
+
+
+def _error(found: Tensor, best: Tensor) -> float:
+    return float((found.detach().double() - best).norm() / best.norm())
 
 
 def optimum(updates: Sequence[Factors], weights: Sequence[float], *, dense: bool) -> Tensor:
@@ -134,32 +146,42 @@ def whole_set(adapters: int) -> dict[str, Any]:
             return pool.apply(measure, (Path(folder), adapters, RANK))
 
 
+def rows_of(sizes: Sequence[int], counts: Sequence[int]) -> list[dict[str, Any]]:
+    """Every size with every number of adapters."""
+    rows: list[dict[str, Any]] = []
+    for size in sizes:
+        known: float | None = None
+        for count in counts:
+            rows.append({"size": size, **compare(size, count, known)})
+            if size == SLOWEST:
+                known = rows[-1]["PEFT s"]
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one pair of adapters, 1024x1024")
-    parser.add_argument("--large", action="store_true", help="also 4096x4096 and 11008x4096")
-    parser.add_argument("--set7b", action="store_true", help="also a whole LLaMA-7B adapter set")
+    parser.add_argument("--size", type=int, choices=SHAPES, help="only this one, without the set")
+    parser.add_argument("--counts", default="2,4,8", help="numbers of adapters (default: 2,4,8)")
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     options = parser.parse_args()
     # More threads than one help PEFT's dense SVD a little and ours not at all; one is comparable.
     torch.set_num_threads(1)
-    counts = (2,) if options.quick else (2, 4)
-    cases = [(*SMALL, count) for count in counts]
-    if options.large:
-        cases += [(*LARGE[0], 2), (*LARGE[0], 4), (*LARGE[1], 2)]
-    rows = [compare(*case) for case in cases]
+    counts = [int(count) for count in options.counts.split(",")]
+    rows = rows_of([options.size] if options.size else list(SHAPES), counts)
     show("exact weighted sum at rank 16", rows, as_json=options.json)
-    figures: dict[str, float] = {
-        "ratio_1024": rows[0]["ratio"],
-        "rel_error": max(row["our error"] for row in rows),
-    }
-    for row in rows[len(counts) :]:
-        figures[f"ratio_{row['module'].split('x')[0]}_k{row['adapters']}"] = row["ratio"]
-    if options.set7b:
+    ratios = {f"ratio_{row['size']}_k{row['adapters']}": row["ratio"] for row in rows}
+    error = max(row["our error"] for row in rows)
+    if options.size in (None, 1024):
+        first = next(row for row in rows if row["size"] == 1024)
+        small = max(row["our error"] for row in rows if row["size"] == 1024)
+        result(ratio_1024=first["ratio"], rel_error=small)
+    elif options.size:
+        result(**ratios, rel_error=error)
+    if not options.size:
         whole = whole_set(4)
         show("LLaMA-7B's 224 modules, 4 adapters of rank 16", [whole], as_json=options.json)
-        figures |= {"set7b_s": whole["seconds"], "set7b_mb": whole["peak MB"]}
-    result(**figures)
+        large = {key: value for key, value in ratios.items() if "_1024_" not in key}
+        result(**large, rel_error=error, set7b_s=whole["seconds"], set7b_mb=whole["peak MB"])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,21 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.errors import InvalidSpec
 from shared.specs.evaluation import BASE_ARM, EvaluationSpec
-from shared.specs.fusion import FUSION_METHODS, TRANSFERS, Copy, FusionSpec, Refresh, WeightedSum
+from shared.specs.fusion import (
+    FUSION_METHODS,
+    TRANSFERS,
+    Copy,
+    CrossLora,
+    Distil,
+    FusionSpec,
+    Procrustes,
+    ProLora,
+    Refresh,
+    Ridge,
+    Teaching,
+    Texts,
+    WeightedSum,
+)
 from shared.specs.training import TrainingSpec
 
 JobSpec = Annotated[TrainingSpec | FusionSpec | EvaluationSpec, Field(discriminator="kind")]
@@ -35,6 +49,7 @@ def parse_spec(data: dict[str, Any]) -> TrainingSpec | FusionSpec | EvaluationSp
 
 
 __all__ = [
-    "BASE_ARM", "FUSION_METHODS", "SPECS", "TRANSFERS", "Copy", "EvaluationSpec", "FusionSpec",
-    "JobSpec", "Refresh", "TrainingSpec", "WeightedSum", "parse_spec",
+    "BASE_ARM", "FUSION_METHODS", "SPECS", "TRANSFERS", "Copy", "CrossLora", "Distil", "EvaluationSpec",
+    "FusionSpec", "JobSpec", "ProLora", "Procrustes", "Refresh", "Ridge", "Teaching", "Texts", "TrainingSpec", "WeightedSum",
+    "parse_spec",
 ]  # fmt: skip

@@ -4,20 +4,66 @@ from collections.abc import Callable
 from typing import Any
 
 from shared.orders import WorkOrder
-from shared.specs import Copy, FusionSpec, Refresh, WeightedSum
+from shared.specs import (
+    Copy,
+    CrossLora,
+    Distil,
+    FusionSpec,
+    Procrustes,
+    ProLora,
+    Refresh,
+    Ridge,
+    WeightedSum,
+)
 from shared.specs.base import Spec
+from shared.specs.fusion.averages import ModelStock, Slerp
+from shared.specs.fusion.compression import CompressThenMerge, LoraLego
+from shared.specs.fusion.learned import AlphaSearch, LoraHub, LoraSoups
+from shared.specs.fusion.regmean import RegMean
+from shared.specs.fusion.sparse import Sce
+from shared.specs.fusion.spectral import IsoC, IsoCts, TsvMerge
+from shared.specs.fusion.wudi import Wudi
 from worker.checkpoints import write_facts
+from worker.fusion.averages import model_stock, slerp
+from worker.fusion.compression import compress_then_merge
 from worker.fusion.copy import copy
+from worker.fusion.distil import distil
 from worker.fusion.inheritance import inherited
+from worker.fusion.learned import alpha_search, lora_soups, lorahub
+from worker.fusion.lego import lora_lego
 from worker.fusion.refresh import refresh
+from worker.fusion.regmean import regmean
+from worker.fusion.sparse import RULES, sparse
+from worker.fusion.spectral import iso_c, iso_cts, tsv_m
+from worker.fusion.subspaces import project
+from worker.fusion.transport import transport
 from worker.fusion.weighted_sum import weighted_sum
+from worker.fusion.wudi import wudi
 from worker.reporting import AdapterResult, Report
 
 #: One function for each parameters class of `shared.specs.FUSION_METHODS`.
 METHODS: dict[type[Spec], Callable[[WorkOrder, Any, Report], AdapterResult]] = {
     WeightedSum: weighted_sum,
+    **dict.fromkeys((*RULES, Sce), sparse),
+    ModelStock: model_stock,
+    Slerp: slerp,
+    TsvMerge: tsv_m,
+    IsoC: iso_c,
+    IsoCts: iso_cts,
+    CompressThenMerge: compress_then_merge,
+    LoraLego: lora_lego,
+    Wudi: wudi,
+    AlphaSearch: alpha_search,
+    LoraHub: lorahub,
+    LoraSoups: lora_soups,
+    RegMean: regmean,
     Copy: copy,
     Refresh: refresh,
+    Distil: distil,
+    Procrustes: transport,
+    Ridge: transport,
+    CrossLora: project,
+    ProLora: project,
 }
 
 

@@ -1,21 +1,25 @@
 """Reading a PEFT LoRA folder as canonical factors: one ΔW = B·A a module, every scale folded in.
 
-The base is never needed and one module is in memory at a time. What plain factors cannot express
-(DoRA, biases, whole saved modules, embeddings) is refused with its reason, never dropped.
+One module is in memory at a time, and the base is needed for DoRA alone. What plain factors cannot
+express (DoRA, biases, whole saved modules, embeddings) is read where `Accepts` says so and else
+refused with its reason, never dropped.
 """
 
 import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from shared.errors import UnsupportedAdapter
+from worker.fusion.base_weights import BaseWeights
+from worker.fusion.dora import dora_update
 from worker.fusion.factors import Factors
 
 WEIGHTS = "adapter_model.safetensors"
@@ -24,9 +28,10 @@ PREFIX = "base_model.model."
 
 #: Settings whose update is not B·A of the module alone, and what each means.
 _REFUSED = {
-    "use_dora": "DoRA rescales the base's own columns, so its update needs the base",
+    "use_dora": "DoRA rescales the base's own columns, so its update needs the base's files",
     "lora_bias": "lora_bias adds trained biases",
-    "modules_to_save": "modules_to_save replaces whole modules of the base",
+    "modules_to_save": "modules_to_save replaces whole modules of the base; say what becomes of "
+    "them (saved_modules: average, or pick and saved_from)",
     "trainable_token_indices": "trainable_token_indices replaces rows of the embedding",
     "target_parameters": "target_parameters adapts bare parameters, not modules",
     "layer_replication": "layer_replication changes the base's depth",
@@ -37,6 +42,8 @@ _REFUSED = {
     "kasa_config": "KaSA changes the base's weights",
     "monteclora_config": "MonteCLoRA samples its factors",
 }
+#: Ends of the keys of tensors that are no factors.
+_EXTRAS = r"lora_B\.bias|lora_magnitude_vector(?:\.weight)?|weight|bias"
 #: Initialisations that leave the base as it is; others (PiSSA, OLoRA, LoftQ, ...) subtract their
 #: start from the base's weights, so that B·A alone is not the update.
 _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
@@ -52,16 +59,42 @@ class Module:
     scale: float
 
 
+@dataclass(frozen=True)
+class _Extra:
+    """Where an adapter's file holds what is no factor, by module or parameter."""
+
+    magnitudes: dict[str, str] = field(default_factory=dict)
+    biases: dict[str, str] = field(default_factory=dict)
+    saved: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """What a reader can use beside plain factors; the default is nothing."""
+
+    #: The base's weights and the rank a DoRA adapter's update is cut to; 0 refuses DoRA.
+    base: BaseWeights | None = None
+    dora_rank: int = 0
+    #: Trained biases of lora_B.
+    biases: bool = False
+    #: Whole modules of modules_to_save.
+    saved: bool = False
+
+
 class CanonicalAdapter:
     """A LoRA adapter's modules in natural order, and the factors of each when asked for."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        """Raises UnsupportedAdapter when the folder holds anything but plain LoRA factors."""
+    def __init__(self, name: str, folder: Path, accepts: Accepts | None = None) -> None:
+        """Raises UnsupportedAdapter when the folder holds what `accepts` does not."""
         self.name = name
         self._path = folder / WEIGHTS
+        self._accepts = accepts or Accepts()
         self.config = _read_config(name, folder)
-        _refuse_special(name, self.config)
+        _refuse_special(name, self.config, self._accepts)
+        self._extra = _Extra()
         self.modules = self._describe(_shapes(name, self._path))
+        #: Share of each DoRA module's energy that its conversion dropped, once it was read.
+        self.dora_dropped: dict[str, float] = {}
 
     @property
     def fan_in_fan_out(self) -> bool:
@@ -70,23 +103,79 @@ class CanonicalAdapter:
 
     def factors(self, module: str) -> Factors:
         """The update of one module, fp32, its scale in b. Raises UnsupportedAdapter for NaNs."""
+        b = self._tensor(_key(module, "B"), module)
+        a = self._tensor(_key(module, "A"), module)
+        plain = Factors(b * self.modules[module].scale, a)
+        return self._converted(module, plain) if module in self._extra.magnitudes else plain
+
+    def bias(self, module: str) -> Tensor | None:
+        """What the module's trained bias adds to its output (out), fp32; None without one."""
+        key = self._extra.biases.get(module)
+        return self._tensor(key, module) * self.modules[module].scale if key else None
+
+    @property
+    def biased(self) -> set[str]:
+        """The modules that have a trained bias."""
+        return set(self._extra.biases)
+
+    @property
+    def saved(self) -> dict[str, tuple[int, ...]]:
+        """Parameters of whole saved modules, e.g. `lm_head.weight`, and their shapes."""
+        return self._extra.saved
+
+    def saved_parameter(self, name: str) -> Tensor:
+        """A parameter of a whole saved module. Raises UnsupportedAdapter for NaNs."""
+        return self._tensor(PREFIX + name, name)
+
+    def _tensor(self, key: str, module: str) -> Tensor:
         with safe_open(self._path, framework="pt") as tensors:
-            b = tensors.get_tensor(_key(module, "B")).float()
-            a = tensors.get_tensor(_key(module, "A")).float()
-        if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+            found = tensors.get_tensor(key).float()
+        if not torch.isfinite(found).all():
             raise self._unreadable(f"{module} holds NaN or infinite values")
-        return Factors(b * self.modules[module].scale, a)
+        return found
+
+    def _converted(self, module: str, plain: Factors) -> Factors:
+        """The DoRA update of the module as plain factors."""
+        base = self._accepts.base
+        if base is None:
+            raise self._unreadable(_REFUSED["use_dora"])
+        magnitude = self._tensor(self._extra.magnitudes[module], module)
+        weight = base.weight(module)
+        weight = weight.T if self.fan_in_fan_out else weight
+        made = dora_update(plain, magnitude, weight, self.modules[module].rank)
+        self.dora_dropped[module] = made.dropped / made.norm**2 if made.norm else 0.0
+        return made.factors
 
     def _describe(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Module]:
         found: dict[str, dict[str, tuple[int, ...]]] = {}
         for key, shape in shapes.items():
             match = re.fullmatch(rf"{re.escape(PREFIX)}(.+)\.lora_([AB])\.weight", key)
-            if match is None:
+            if match is not None:
+                found.setdefault(match[1], {})[match[2]] = shape
+            elif not self._take_extra(key, shape):
                 raise self._unreadable(f'"{key}" is no LoRA factor of a linear module')
-            found.setdefault(match[1], {})[match[2]] = shape
         if not found:
             raise self._unreadable(f"{WEIGHTS} holds no tensors")
         return {name: self._module(name, found[name]) for name in sorted(found, key=natural)}
+
+    def _take_extra(self, key: str, shape: tuple[int, ...]) -> bool:
+        """Note a tensor that is no factor; False where it is nothing that may be here."""
+        match = re.fullmatch(rf"{re.escape(PREFIX)}(.+?)\.({_EXTRAS})", key)
+        if match is None:
+            return False
+        module, kind = match.groups()
+        if kind == "lora_B.bias" and self._accepts.biases and self.config.get("lora_bias"):
+            self._extra.biases[module] = key
+        elif kind.startswith("lora_magnitude") and self.config.get("use_dora"):
+            self._extra.magnitudes[module] = key
+        elif self._accepts.saved and any(
+            module == name or module.endswith("." + name)
+            for name in self.config.get("modules_to_save") or ()
+        ):
+            self._extra.saved[f"{module}.{kind}"] = shape
+        else:
+            return False
+        return True
 
     def _module(self, name: str, halves: dict[str, tuple[int, ...]]) -> Module:
         if len(halves) < 2:
@@ -107,6 +196,8 @@ class CanonicalAdapter:
         scale = alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank)
         if not math.isfinite(scale):
             raise self._unreadable(f"the scale of {name} is not a number (alpha {alpha})")
+        if name in self._extra.magnitudes:
+            rank = min(self._accepts.dora_rank, b[0], a[1])
         return Module(shape=(b[0], a[1]), rank=rank, scale=scale)
 
     def _unreadable(self, problem: str) -> UnsupportedAdapter:
@@ -145,8 +236,17 @@ def _read_config(name: str, folder: Path) -> dict[str, Any]:
     return config
 
 
-def _refuse_special(name: str, config: dict[str, Any]) -> None:
-    reasons = [why for setting, why in _REFUSED.items() if config.get(setting)]
+def _refuse_special(name: str, config: dict[str, Any], accepts: Accepts) -> None:
+    accepted = {
+        "use_dora": accepts.dora_rank > 0 and accepts.base is not None and accepts.base.at_hand,
+        "lora_bias": accepts.biases,
+        "modules_to_save": accepts.saved,
+    }
+    reasons = [
+        why
+        for setting, why in _REFUSED.items()
+        if config.get(setting) and not accepted.get(setting)
+    ]
     if config.get("bias", "none") != "none":
         reasons.append(f"bias={config['bias']} trained biases of the base")
     start = config.get("init_lora_weights", True)

@@ -96,6 +96,11 @@ class Truncation:
     #: Squared Frobenius norm of what truncation left out.
     dropped: float
 
+    def scaled(self, scale: float) -> "Truncation":
+        """The same times `scale`."""
+        factors = self.factors.scaled(scale)
+        return Truncation(factors, self.norm * abs(scale), self.dropped * scale**2)
+
 
 class CoreSpace:
     """Updates of one module in common coordinates: ΔW_t = Q_b·cores[t]·Q_aᵀ, exactly.
@@ -114,6 +119,14 @@ class CoreSpace:
                 self._left.r.split(ranks, dim=1), self._right.r.split(ranks, dim=1), strict=True
             )
         ]
+
+    def lift_left(self, coordinates: Tensor) -> Tensor:
+        """Q_b·coordinates, out×q, for coordinates of p×q."""
+        return self._left.lift(coordinates)
+
+    def lift_right(self, coordinates: Tensor) -> Tensor:
+        """coordinates·Q_aᵀ, q×in, for coordinates of q×p."""
+        return self._right.lift(coordinates.T).T
 
     def realise(self, core: Tensor, rank: int = 0) -> Truncation:
         """Q_b·core·Q_aᵀ as factors of the given rank, the best one in Frobenius norm.
@@ -150,7 +163,13 @@ def _signs(columns: Tensor) -> Tensor:
     return torch.where(largest < 0, -1.0, 1.0).to(columns.dtype)
 
 
-def compressed(update: Factors) -> Factors:
-    """The same update at its numerical rank, in canonical form."""
+def compressed(update: Factors, rank: int = 0) -> Factors:
+    """The same update at its numerical rank, in canonical form; at most of `rank` if given."""
     space = CoreSpace([update])
-    return space.realise(space.cores[0]).factors
+    return space.realise(space.cores[0], rank).factors
+
+
+def frobenius(update: Factors) -> float:
+    """‖B·A‖_F from two r×r Gram matrices, in fp64."""
+    b, a = update.b.double(), update.a.double()
+    return float(((b.T @ b) * (a @ a.T)).sum().clamp(min=0).sqrt())

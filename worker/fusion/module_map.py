@@ -1,6 +1,7 @@
 """Which projection of the donor lands in which of the host, and why the others do not."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,13 +40,16 @@ def layer_map(donor_layers: int, host_layers: int) -> list[int]:
     return [round(layer * step) for layer in range(host_layers)]
 
 
-def map_modules(donor: Structure, host: Structure, resize: Resize) -> ModuleMap:
-    """Match slots by relative depth and name.
+def map_modules(
+    donor: Structure, host: Structure, resize: Resize, depths: Sequence[int] | None = None
+) -> ModuleMap:
+    """Match slots by name and by `depths`, the donor layer of each host layer (by default the one
+    at the same relative depth).
 
     A donor layer that feeds several layers of the host gives each an equal share, so that the
     residual stream moves as far as in the donor.
     """
-    depths = layer_map(donor.layers, host.layers)
+    depths = depths or layer_map(donor.layers, host.layers)
     fed = Counter(depths)
     offered = {(slot.layer, slot.name): slot for slot in donor.slots}
     landings: dict[str, list[Landing]] = {}

@@ -1,17 +1,28 @@
 """What every fusion of one base's adapters does first: open them and list their modules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from shared.errors import UnsupportedAdapter, WrongBase, WrongCount
-from shared.orders import WorkOrder
-from worker.fusion.canonical import CanonicalAdapter, natural
+from shared.orders import BaseFiles, WorkOrder
+from shared.specs.fusion.same_base import SameBase
+from worker.fusion.base_weights import BaseWeights
+from worker.fusion.canonical import Accepts, CanonicalAdapter, natural
+from worker.fusion.layout import RelaidAdapter, pieces
+from worker.fusion.structure import linear_shapes
 from worker.reporting import Report
 
+#: How many modules a message names.
+_LISTED = 3
 
-def open_donors(order: WorkOrder, report: Report) -> list[CanonicalAdapter]:
+
+def open_donors(
+    order: WorkOrder, report: Report, params: SameBase | None = None
+) -> list[CanonicalAdapter]:
     """The order's adapters, all of the base that the fused adapter will belong to.
 
-    Raises WrongBase, WrongCount, UnsupportedAdapter.
+    With `params` also what plain factors cannot hold, as far as they allow it. Raises WrongBase,
+    WrongCount, UnsupportedAdapter.
     """
     report.phase("reading adapters")
     if not order.adapters:
@@ -20,12 +31,70 @@ def open_donors(order: WorkOrder, report: Report) -> list[CanonicalAdapter]:
     for donor in order.adapters:
         if donor.base.fingerprint != wanted.fingerprint:
             raise WrongBase(adapter=donor.name, trained_on=donor.base.name, wanted=wanted.name)
-    donors = [CanonicalAdapter(donor.name, donor.folder) for donor in order.adapters]
+    accepts = _accepts(params, wanted) if params else None
+    donors = [CanonicalAdapter(donor.name, donor.folder, accepts) for donor in order.adapters]
+    donors = _placed(donors, wanted, report)
     for donor in donors:
         if donor.fan_in_fan_out != donors[0].fan_in_fan_out:
             problem = f"fan_in_fan_out differs from that of {donors[0].name}"
             raise UnsupportedAdapter(adapter=donor.name, problem=problem)
     return donors
+
+
+def _accepts(params: SameBase, base: BaseFiles) -> Accepts:
+    return Accepts(
+        base=BaseWeights(base),
+        dora_rank=params.dora_rank,
+        biases=params.profile == "peft",
+        saved=params.saved_modules != "refuse",
+    )
+
+
+def _placed(
+    donors: Sequence[CanonicalAdapter], base: BaseFiles, report: Report
+) -> list[CanonicalAdapter]:
+    """The donors under the names of the base's modules, fused or split as these are.
+
+    Raises UnsupportedAdapter for modules that the base does not have, or in other sizes.
+    """
+    if not (Path(base.location) / "config.json").is_file():
+        report.log(f"{base.name} is not on this machine: modules are not compared with it")
+        return list(donors)
+    places = linear_shapes(base)
+    placed = [_laid_out(donor, places, report) for donor in donors]
+    for donor in placed:
+        _check_places(donor, places, base)
+    return placed
+
+
+def _laid_out(
+    donor: CanonicalAdapter, places: Mapping[str, tuple[int, int]], report: Report
+) -> CanonicalAdapter:
+    if not pieces(donor.modules, places):
+        return donor
+    if donor.config.get("use_dora"):
+        problem = "DoRA adapters whose projections are fused otherwise than the base's"
+        raise UnsupportedAdapter(adapter=donor.name, problem=f"{problem} cannot be converted")
+    relaid = RelaidAdapter(donor, places)
+    report.log(f"{donor.name}: projections laid out as the base's, exactly")
+    return relaid
+
+
+def _check_places(
+    donor: CanonicalAdapter, places: Mapping[str, tuple[int, int]], base: BaseFiles
+) -> None:
+    wrong = [
+        f"{name} {'x'.join(map(str, module.shape))}"
+        for name, module in donor.modules.items()
+        if places.get(name) != module.shape
+    ]
+    if wrong:
+        some = ", ".join(wrong[:_LISTED]) + (", …" if len(wrong) > _LISTED else "")
+        problem = (
+            f"{len(wrong)} of its {len(donor.modules)} modules do not exist in {base.name} "
+            f"with that size ({some}); it was made for another base or another layout"
+        )
+        raise UnsupportedAdapter(adapter=donor.name, problem=problem)
 
 
 def modules_of(donors: Sequence[CanonicalAdapter]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 
 from shared.errors import BadBase
 from shared.families import family_of
@@ -54,15 +55,20 @@ def read_config(base: BaseFiles) -> Any:
 
 def structure_of(base: BaseFiles) -> Structure:
     """Every linear module in the layers of a base, from its configuration alone (no weights)."""
-    config = read_config(base)
+    return structure(base.name, read_config(base), linear_shapes(base))
+
+
+def linear_shapes(base: BaseFiles) -> dict[str, tuple[int, int]]:
+    """(out, in) of every linear module of a base, from its configuration alone (no weights)."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    shapes = {
-        name: (part.out_features, part.in_features)
-        for name, part in model.named_modules()
-        if isinstance(part, torch.nn.Linear)
-    }
-    return structure(base.name, config, shapes)
+        model = AutoModelForCausalLM.from_config(read_config(base))
+    found: dict[str, tuple[int, int]] = {}
+    for name, part in model.named_modules():
+        if isinstance(part, torch.nn.Linear):
+            found[name] = (part.out_features, part.in_features)
+        elif isinstance(part, Conv1D):
+            found[name] = (part.nf, part.nx)
+    return found
 
 
 def structure(base: str, config: Any, shapes: Mapping[str, tuple[int, int]]) -> Structure:

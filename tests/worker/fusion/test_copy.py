@@ -193,7 +193,7 @@ def test_a_copy_that_moves_no_logit_is_a_no_op(tiny_llama: Path, tmp_path: Path)
     host = make_llama(tmp_path / "other", seed=5)
     adapter = write_adapter(tiny_llama, tmp_path / "a", scale=1e-12)
     order = fusion_order({"method": "copy"}, {"a": adapter}, tiny_llama, tmp_path, host=host)
-    with pytest.raises(NoOp, match=r'the copy of "a" leaves every logit of other unchanged'):
+    with pytest.raises(NoOp, match=r'what landed of "a" leaves every logit of other unchanged'):
         fuse(order, Silent())
 
 
