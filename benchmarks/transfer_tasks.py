@@ -1,0 +1,135 @@
+"""The tasks of the transfer study: rows to train on, items to judge by, and prompts in neither."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.alpaca import Row
+from shared.orders import DataFile
+from shared.storage import file_sha256
+from shared.templates import render
+
+#: What no task is about: how much a transfer costs elsewhere is measured on it.
+OFF_TASK = "tech_en"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything the study takes."""
+
+    rows: int
+    items: int
+    generated: int
+    steps: int
+    off_task: int
+
+
+FULL = Size(rows=2000, items=600, generated=250, steps=300, off_task=60)
+QUICK = Size(rows=48, items=24, generated=6, steps=6, off_task=4)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One skill; `metric` is what is compared."""
+
+    name: str
+    lang: str
+    metric: str
+    max_new_tokens: int
+    max_length: int
+    train: list[Row]
+    items: list[dict[str, Any]]
+    #: The items as rows, for scoring their answers without the evaluation engine.
+    held_out: list[Row]
+
+
+def read_json(path: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON array or JSON-lines file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        return json.loads(text)
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
+def _shuffled(rows: list[dict[str, Any]], seed: int = 17) -> list[dict[str, Any]]:
+    rows = list(rows)
+    random.Random(seed).shuffle(rows)
+    return rows
+
+
+def _choice(name: str, lang: str, train: str, test: str) -> Callable[[Path, Size], Task]:
+    def build(data: Path, size: Size) -> Task:
+        rows = _shuffled(read_json(data / "understanding" / train))[: size.rows]
+        taught = [
+            {"instruction": row["prompt"], "input": "", "output": row["choices"][row["answer"]]}
+            for row in rows
+        ]
+        taught = [row | {"output": row["output"].strip()} for row in taught]
+        items = read_json(data / "understanding" / test)[: size.items]
+        asked = [{"instruction": item["prompt"], "input": "", "output": ""} for item in items]
+        return Task(name, lang, "accuracy", 8, 256, taught, items, asked)
+
+    return build
+
+
+def _summaries(data: Path, size: Size) -> Task:
+    rows = _shuffled(read_json(data / "summarisation" / "dialogsum_en_train.jsonl"))
+    short = [row for row in rows if len(row["prompt"]) < 900][: size.rows]
+    taught = [
+        {"instruction": row["prompt"], "input": "", "output": row["references"][0]} for row in short
+    ]
+    items = read_json(data / "summarisation" / "dialogsum_en.jsonl")
+    items = [item for item in items if len(item["prompt"]) < 900][: size.generated]
+    return Task("summary", "en", "rougeL", 64, 400, taught, items, [])
+
+
+def _answers(data: Path, size: Size) -> Task:
+    """Alpaca's answers, judged by the bits the held-out ones cost after their prompt."""
+    rows = _shuffled(read_json(data / "instruct" / "alpaca_en.json"))
+    rows = [row for row in rows if 20 < len(row["output"]) < 500 and len(row["input"]) < 300]
+    taught = [{key: row[key] for key in ("instruction", "input", "output")} for row in rows]
+    items = [
+        {"id": f"a{number}", "lang": "en", "continuation": row["output"],
+         "context": render("alpaca-en", row["instruction"], row["input"])}
+        for number, row in enumerate(taught[-size.items :])
+    ]  # fmt: skip
+    held_out = taught[-size.items :]
+    return Task("answers", "en", "bits_per_byte", 128, 256, taught[: size.rows], items, held_out)
+
+
+TASKS: dict[str, Callable[[Path, Size], Task]] = {
+    "sentiment": _choice("sentiment", "en", "sst2_en_train.jsonl", "sst2_en.jsonl"),
+    "topic_zh": _choice("topic_zh", "zh", "tnews_zh_train.jsonl", "tnews_zh.jsonl"),
+    "summary": _summaries,
+    "answers": _answers,
+}
+
+
+def write(name: str, rows: list[Any], folder: Path) -> DataFile:
+    """A file of rows as an order names it; the same rows give the same file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.jsonl"
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return DataFile(name=name, path=path, sha256=file_sha256(path))
+
+
+def off_task(data: Path, size: Size) -> list[dict[str, Any]]:
+    """Continuation items that no task is about."""
+    return read_json(data / "continuation" / f"{OFF_TASK}.jsonl")[: size.off_task]
+
+
+def files(task: Task, off: list[dict[str, Any]], folder: Path) -> dict[str, DataFile]:
+    """Training rows, benchmark and off-task benchmark of a task."""
+    return dict(_files(task, off, folder / "data"))
+
+
+def _files(task: Task, off: list[dict[str, Any]], folder: Path) -> Iterator[tuple[str, DataFile]]:
+    yield "train", write(f"{task.name}-train", task.train, folder)
+    yield "few", write(f"{task.name}-few", task.train[:100], folder)
+    yield "test", write(task.name, task.items, folder)
+    yield "off", write(OFF_TASK, off, folder)
