@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,11 @@ class Nemesis:
         """Kill one process of that kind; a killed worker or broker is started again."""
         if kind == "runner":
             victims = self.runners()
-            if victims:
-                self.rng.choice(victims).send_signal(signal.SIGKILL)
-                self.killed[kind] += 1
+            # A victim may end by itself between the look and the kill: that is no fault.
+            with suppress(psutil.NoSuchProcess):
+                if victims:
+                    self.rng.choice(victims).send_signal(signal.SIGKILL)
+                    self.killed[kind] += 1
         elif kind == "worker":
             name = self.rng.choice(sorted(self.workers))
             self.workers[name].kill()
