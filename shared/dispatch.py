@@ -1,0 +1,73 @@
+"""The claim path: read the pool, let the scheduler decide, claim what it gave to this host.
+
+Decisions are made one host at a time (a lock that lives as long as the transaction), so limits
+and the order of the queue hold exactly; the guard of CLAIM holds in any case.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select, text
+from sqlmodel import Session
+
+from shared import leases, pool_state
+from shared.claims import Choice, Claim
+from shared.scheduling.preemption import victims
+
+#: Any fixed number: the key of the planning lock on PostgreSQL.
+_PLANNING = 0x706C616E
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """What a look at the queue came to."""
+
+    claims: list[Claim]
+    #: Hosts that have room for something: they should look too.
+    elsewhere: set[str] = field(default_factory=set)
+
+
+def dispatch(
+    session: Session,
+    *,
+    host: str,
+    device: str,
+    lease_seconds: float,
+    window: int = 32,
+    closed: Collection[int] = (),
+) -> Dispatch:
+    """Claim every job that should start on this host now. Commit before acting on the claims.
+
+    `window` is how many jobs of each owner are looked at; it should be at least the host's cards.
+    `closed` are cards that something outside the pool holds. Where the first job does not fit, the
+    jobs that have to give way to it are asked to.
+    """
+    _plan_alone(session)
+    now = pool_state.clock(session)
+    pool = pool_state.load(session, now, window=window, me=host, closed=closed)
+    placed = list(pool.place(now, prefer=host))
+    mine = [
+        Choice(job_id=each.job.id, cards=each.cards, share=each.share)
+        for each in placed
+        if each.host == host
+    ]
+    if pool.reservation is not None:
+        for victim in victims(pool, now):
+            leases.request_preemption(
+                session, victim.job.id, victim.epoch, by=pool.reservation.job_id
+            )
+    claims = leases.claim(session, mine, host=host, device=device, lease_seconds=lease_seconds)
+    return Dispatch(claims, {each.host for each in placed} - {host})
+
+
+def _plan_alone(session: Session) -> None:
+    """Wait for whoever is deciding; a decider that hangs loses its transaction after 10 s."""
+    if session.get_bind().dialect.name == "sqlite":
+        return  # a writing transaction is alone there anyway
+    session.connection().execute(
+        select(
+            func.set_config("idle_in_transaction_session_timeout", "10s", text("true")),
+            func.set_config("lock_timeout", "15s", text("true")),
+            func.pg_advisory_xact_lock(_PLANNING),
+        )
+    )

@@ -1,0 +1,207 @@
+"""The pool as the scheduler sees it, read from the database in four statements."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import func, literal, select, true
+from sqlmodel import Session, SQLModel
+
+from shared import usage
+from shared.clock import db_now
+from shared.config import settings
+from shared.leases import is_ready
+from shared.scheduling import (
+    Allowance,
+    HostCards,
+    Owner,
+    Rules,
+    Running,
+    Scheduler,
+    Shape,
+    Waiting,
+)
+from shared.tables import JobState
+
+_TABLES = SQLModel.metadata.tables
+_JOB, _ATTEMPT, _HOST = _TABLES["job"].c, _TABLES["attempt"].c, _TABLES["host"].c
+_SHARE, _LIMIT = _TABLES["share"].c, _TABLES["limit"].c
+_ASKED = (
+    _JOB.id, _JOB.project, _JOB.user, _JOB.gpus, _JOB.vram_mb, _JOB.labels, _JOB.priority,
+    _JOB.created_at, _JOB.preemptible, _JOB.base, _JOB.limit_seconds, _JOB.expected_seconds,
+)  # fmt: skip
+#: A CPU's memory is not rationed: predictions are made for GPUs, and a slot takes one job anyway.
+_ENOUGH = 1 << 40
+#: The period of the GPU-hours limit.
+BUDGET_SECONDS = 30 * 86400.0
+
+
+def rules(session: Session) -> Rules:
+    """The pool's rules: the settings, and the projects' weights."""
+    weighted = select(_LIMIT.name, _LIMIT.weight).where(_LIMIT.kind == "project")
+    return Rules(
+        half_life=settings().half_life_hours * 3600.0,
+        ageing=settings().ageing_hours * 3600.0,
+        guaranteed=settings().guaranteed_minutes * 60.0,
+        project_weights={row.name: row.weight for row in session.connection().execute(weighted)},
+    )
+
+
+def load(
+    session: Session,
+    now: float,
+    *,
+    window: int,
+    me: str = "",
+    closed: Collection[int] = (),
+) -> Scheduler:
+    """A scheduler over the pool as it stands.
+
+    `window` is how many ready jobs of each owner are looked at; `closed` are cards of host `me`
+    that it found taken by something outside the pool.
+    """
+    pool = Scheduler(
+        hosts(session, now, me, closed),
+        rules=rules(session),
+        allowances=allowances(session, now),
+        now=now,
+    )
+    for running in runs(session):
+        pool.resume(running, now)
+    for job in ready(session, window):
+        pool.submit(job, now)
+    return pool
+
+
+def hosts(
+    session: Session, now: float, me: str = "", closed: Collection[int] = ()
+) -> list[HostCards]:
+    """The hosts that take jobs: not drained, not in trouble, and heard of within a lease."""
+    alive = (_HOST.heartbeat_at > now - settings().lease_seconds) | (_HOST.name == me)
+    found = session.connection().execute(
+        select(
+            _HOST.name,
+            _HOST.device,
+            _HOST.cards,
+            _HOST.labels,
+            _HOST.bases,
+            _HOST.closed,
+            _HOST.trouble,
+        )
+        .where(_HOST.accepting, alive)
+        .order_by(_HOST.name)
+    )
+    return [
+        HostCards(
+            name=row.name,
+            totals=tuple(row.cards) if row.device != "cpu" else (_ENOUGH,) * len(row.cards),
+            exclusive=row.device == "cpu",
+            labels=frozenset(row.labels),
+            bases=frozenset(row.bases),
+            closed=frozenset(closed if row.name == me else row.closed),
+        )
+        for row in found
+        # A JSON column holds a null of its own, which SQL's IS NULL does not see.
+        if row.trouble is None or row.name == me
+    ]
+
+
+def runs(session: Session) -> list[Running]:
+    """Every running job with the cards it holds."""
+    query = (
+        select(*_ASKED, _JOB.preempt_requested_at, _JOB.epoch, _ATTEMPT.host, _ATTEMPT.cards,
+               _ATTEMPT.started_at, _ATTEMPT.share)
+        .join_from(_JOB.id.table, _ATTEMPT.job_id.table,
+                   (_ATTEMPT.job_id == _JOB.id) & (_ATTEMPT.epoch == _JOB.epoch))
+        .where(_JOB.state == JobState.RUNNING)
+    )  # fmt: skip
+    return [
+        Running(
+            job=as_waiting(row),
+            host=row.host,
+            cards=tuple(row.cards),
+            started_at=row.started_at,
+            share=row.share,
+            epoch=row.epoch,
+            preempting=row.preempt_requested_at is not None,
+        )
+        for row in session.connection().execute(query)
+    ]
+
+
+def ready(session: Session, window: int) -> list[Waiting]:
+    """The first `window` ready jobs of each owner, in the owner's order.
+
+    One index probe an owner, however many jobs are queued.
+    """
+    inner = _TABLES["job"].alias("inner_job")
+    job = inner.c
+    order = (job.priority.desc(), job.created_at, job.id)
+    first = (
+        select(job.id)
+        .where(job.project == _SHARE.project, job.user == _SHARE.user, is_ready(job))
+        .order_by(*order)
+        .limit(window)
+    )
+    if session.get_bind().dialect.name == "sqlite":
+        chosen = _JOB.id.in_(first.correlate(_SHARE.user.table))
+        query = select(*_ASKED).select_from(_SHARE.user.table.join(_JOB.id.table, chosen))
+    else:
+        heads = first.with_only_columns(*(job[column.name] for column in _ASKED)).lateral("heads")
+        query = select(*heads.c).select_from(_SHARE.user.table.join(heads, true()))
+    return [as_waiting(row) for row in session.connection().execute(query)]
+
+
+def allowances(session: Session, now: float) -> dict[Owner, Allowance]:
+    """What each owner may have and has used."""
+    limits = {
+        row.name: row
+        for row in session.connection().execute(
+            select(_LIMIT.name, _LIMIT.running, _LIMIT.gpus, _LIMIT.gpu_hours, _LIMIT.weight).where(
+                _LIMIT.kind == "user"
+            )
+        )
+    }
+    found: dict[Owner, Allowance] = {}
+    used = usage.decayed(_SHARE.used, _SHARE.used_at).label("counts")
+    for row in session.connection().execute(
+        select(_SHARE.project, _SHARE.user, used, _SHARE.last_start)
+    ):
+        limit = limits.get(row.user) or limits.get("*")
+        allowance = Allowance(used=row.counts, last_start=row.last_start)
+        if limit is not None:
+            allowance.running, allowance.gpus = limit.running, limit.gpus
+            allowance.weight = limit.weight
+            if limit.gpu_hours is not None:
+                allowance.gpu_seconds = limit.gpu_hours * 3600 - _spent(session, row.user, now)
+        found[Owner(row.project, row.user)] = allowance
+    return found
+
+
+def _spent(session: Session, user: str, now: float) -> float:
+    """GPU-seconds of a user's ended attempts in the budget's period."""
+    query = (
+        select(func.coalesce(func.sum(_ATTEMPT.gpu_seconds), literal(0.0)))
+        .join_from(_ATTEMPT.job_id.table, _JOB.id.table, _ATTEMPT.job_id == _JOB.id)
+        .where(_JOB.user == user, _ATTEMPT.started_at > now - BUDGET_SECONDS)
+    )
+    return float(session.connection().execute(query).scalar_one())
+
+
+def as_waiting(row: Any) -> Waiting:
+    """What the scheduler knows of a job's row."""
+    return Waiting(
+        id=row.id,
+        owner=Owner(row.project, row.user),
+        shape=Shape(gpus=row.gpus, vram=row.vram_mb, labels=frozenset(row.labels)),
+        priority=row.priority,
+        created_at=row.created_at,
+        preemptible=row.preemptible,
+        base=row.base,
+        limit=row.limit_seconds,
+        expected=row.expected_seconds,
+    )
+
+
+def clock(session: Session) -> float:
+    """The database's time."""
+    return session.connection().execute(select(db_now())).scalar_one()

@@ -1,0 +1,80 @@
+"""Why a job waits, and when it will start: the same scheduler, asked on a copy of the pool."""
+
+import heapq
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.scheduling.records import Waiting
+from shared.scheduling.scheduler import Scheduler
+
+Reason = Literal["starting", "limit", "no_host", "too_large", "behind", "room"]
+#: Starts that a forecast looks ahead; beyond, a time would be a guess.
+_HORIZON = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a ready job has not started."""
+
+    reason: Reason
+    #: Facts of the reason, as its sentence needs them.
+    facts: dict[str, Any]
+    #: Seconds until it starts; None where nobody can know.
+    starts_in: float | None = None
+
+
+def explain(pool: Scheduler, job_id: str, now: float) -> Why:
+    """Why the waiting job has not started. The pool is used up by the answer."""
+    job = pool.waiting[job_id]
+    ahead = _ahead(pool, job, now)
+    facts = _asked(job) | {"ahead": ahead, "free": _free(pool)}
+    if not pool.fleet.hosts:
+        return Why("no_host", facts)
+    if not pool.has_room_ever(job.shape):
+        return Why("too_large", facts | {"largest": int(pool.fleet.total.max(initial=0))})
+    limit = pool.accounts.of(job.owner).limit(job.shape)
+    first = [placed.job.id for placed in pool.place(now)]
+    if job_id in first:
+        return Why("starting", facts, 0.0)
+    starts_in = _simulate(pool, job_id, now)
+    if limit:
+        return Why("limit", facts | {"limit": limit, "user": job.owner.user}, starts_in)
+    return Why("behind" if ahead else "room", facts, starts_in)
+
+
+def _asked(job: Waiting) -> dict[str, Any]:
+    shape = job.shape
+    return {"gpus": shape.gpus, "vram": shape.vram, "labels": ", ".join(sorted(shape.labels))}
+
+
+def _free(pool: Scheduler) -> int:
+    """Cards with nothing on them."""
+    return int(((pool.fleet.load == 0) & (pool.fleet.total > 0)).sum())
+
+
+def _ahead(pool: Scheduler, job: Waiting, now: float) -> int:
+    """How many waiting jobs go before it."""
+    mine = pool.lanes.place_of(job, now)
+    return sum(pool.lanes.place_of(other, now) < mine for other in pool.waiting.values())
+
+
+def _simulate(pool: Scheduler, job_id: str, now: float) -> float | None:
+    """Let running jobs end as expected until the job starts; None when an end is not known."""
+    ends: list[tuple[float, str]] = []
+    for running in pool.running.values():
+        lasts = running.job.expected or running.job.limit
+        if lasts:
+            # One that takes longer than expected is expected to end any moment.
+            heapq.heappush(ends, (max(now, running.started_at + lasts), running.job.id))
+    for _ in range(_HORIZON):
+        if not ends:
+            return None
+        at, ended = heapq.heappop(ends)
+        pool.finish(ended, at)
+        for placed in pool.place(at):
+            if placed.job.id == job_id:
+                return at - now
+            lasts = placed.job.expected or placed.job.limit
+            if lasts:
+                heapq.heappush(ends, (at + lasts, placed.job.id))
+    return None
