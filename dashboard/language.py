@@ -9,6 +9,7 @@ from typing import cast
 import streamlit as st
 
 from shared.errors import LANGUAGES, Language
+from shared.specs import FUSION_METHODS
 
 _FOLDER = Path(__file__).with_name("locales")
 _STATE = "language"
@@ -18,8 +19,12 @@ NAMES: dict[Language, str] = {"en": "EN", "zh": "中文"}
 
 @lru_cache(maxsize=4)
 def catalogue(language: Language) -> dict[str, str]:
-    """All texts of a language, by key."""
-    return json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    """All texts of a language, by key; fusion methods bring their own."""
+    texts = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    for name, method in FUSION_METHODS.items():
+        texts[f"method.{name}"] = method.title.say(language)
+        texts[f"method.{name}.help"] = method.summary.say(language)
+    return texts
 
 
 class Words:

@@ -7,6 +7,7 @@ from dashboard.language import Words
 from shared import db, jobs
 from shared.errors import explain
 from shared.tables import Attempt, Job, JobState, LogLine, MetricPoint
+from shared.why import Answer, why
 
 #: Seconds between two looks at a job that runs or waits.
 REFRESH = 2
@@ -42,11 +43,16 @@ def seconds_left(attempt: Attempt | None, points: list[MetricPoint]) -> float | 
     return max(0.0, pace * (attempt.total - attempt.done))
 
 
-def why_waiting(words: Words, job: Job, place: int | None, needed: list[Job]) -> None:
-    """Where a queued job stands, and what it waits for."""
-    if place is None:
+def why_waiting(words: Words, job: Job, waits: Answer, needed: list[Job]) -> None:
+    """Where a queued job stands, what it waits for and, where that can be known, how long."""
+    if job.state != JobState.QUEUED:
         return
-    st.info(words("job.queued", place=parts.ordinal(place, words)), icon=":material/schedule:")
+    text = waits.text(words.language)
+    if waits.place is not None:
+        text = words("job.queued", place=parts.ordinal(waits.place, words)) + " " + text
+    if waits.starts_in:
+        text += " " + words("job.starts_in", time=moments.length(waits.starts_in, words))
+    st.info(parts.plain(text), icon=":material/schedule:")
     for other in needed:
         if other.state != JobState.SUCCEEDED:
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -118,13 +124,13 @@ def panel(words: Words, job_id: str) -> JobState:
     with db.reading() as session:
         job = jobs.find(session, job_id)
         attempt = queries.latest_attempts(session, [job.id]).get(job.id)
-        place, needed = jobs.position(session, job), jobs.needs(session, job.id)
+        waits, needed = why(session, job), jobs.needs(session, job.id)
         points = jobs.metrics(session, job.id)
         lines = queries.log_tail(session, job.id, LOG_LINES)
         total = queries.log_length(session, job.id)
         now = queries.now(session)
     failure(words, job)
-    why_waiting(words, job, place, needed)
+    why_waiting(words, job, waits, needed)
     progress(words, job, attempt, now, seconds_left(attempt, points))
     if points:
         left, right = st.columns([3, 2], gap="medium")

@@ -7,7 +7,7 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY shared shared
 COPY dashboard dashboard
 COPY infra infra
-RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint requirements.lock '.[dashboard]'
+RUN --mount=type=cache,target=/var/cache/pip pip install --cache-dir /var/cache/pip --constraint requirements.lock '.[dashboard]'
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home graft \

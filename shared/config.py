@@ -34,8 +34,27 @@ class Settings(BaseSettings):
     sweep_seconds: float = 5.0
     rehint_seconds: float = 15.0
     cancel_grace_seconds: float = 8.0
+    #: A host that the database has not answered for this long saves checkpoints and stops its jobs.
+    orphan_grace: float = 1800.0
+    #: A host with less free disk than this takes no new jobs; 0 lets it run until the disk is full.
+    min_free_mb: int = Field(default=500, ge=0)
+    #: How long folders of failed and cancelled jobs stay, for people who want their checkpoints.
+    keep_failed_seconds: float = 7 * 86400.0
+    #: Between two looks for folders that nothing needs any more.
+    garbage_seconds: float = 600.0
+    #: How long a preempted job may take to save its checkpoint.
+    preempt_grace_seconds: float = 120.0
     #: First wait before a failed attempt is tried again; doubles each time, up to 30 minutes.
     backoff_seconds: float = 30.0
+
+    #: How the pool is shared (docs/scheduling.md): past use counts half after this long,
+    half_life_hours: float = Field(default=168.0, gt=0)
+    #: an owner who is not served moves up one priority each time this passes,
+    ageing_hours: float = Field(default=6.0, gt=0)
+    #: and a job that is not preemptible runs this long before a higher priority may stop it.
+    guaranteed_minutes: float = Field(default=30.0, ge=0)
+    #: Labels of this host, separated by commas, that jobs can ask for.
+    host_labels: str = ""
 
     dashboard_address: str = "127.0.0.1"
     dashboard_port: int = 8501

@@ -1,5 +1,6 @@
 """The engine and the sessions: SQLite (one host) or PostgreSQL (a team)."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,7 +21,13 @@ _READ_ONLY = "graft_read_only"
 def engine_for(url: str) -> Engine:
     """The engine of a database URL, one a process."""
     if not url.startswith("sqlite"):
-        return create_engine(_with_driver(url), pool_pre_ping=True, pool_size=5, max_overflow=20)
+        return create_engine(
+            _with_driver(url),
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=20,
+            connect_args=_patience(),
+        )
     path = url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
@@ -37,9 +44,39 @@ def _with_driver(url: str) -> str:
     return url
 
 
+def _patience() -> dict[str, Any]:
+    """How soon both ends of a connection to PostgreSQL give up on a silent peer.
+
+    By default a cut cable is noticed after a quarter of an hour here, and after two hours by the
+    server: its locks, the leader's among them, would be held as long.
+    A process that was paused inside a transaction is cut off too.
+    """
+    lease = settings().lease_seconds
+    probe = max(1, round(lease / 6))
+    again = max(1, probe // 2)
+    server = {
+        "tcp_keepalives_idle": probe,
+        "tcp_keepalives_interval": again,
+        "tcp_keepalives_count": 2,
+        "tcp_user_timeout": 2 * probe * 1000,
+        "idle_in_transaction_session_timeout": round(2 * lease) * 1000,
+    }
+    return {
+        "application_name": settings().host_name,
+        "connect_timeout": max(2, 2 * probe),
+        "keepalives_idle": probe,
+        "keepalives_interval": again,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 2 * probe * 1000,
+        "options": " ".join(f"-c {name}={value}" for name, value in server.items()),
+    }
+
+
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     # Transactions are begun by _begin_sqlite; the driver's own rules would begin too late.
     connection.isolation_level = None
+    # Not every SQLite is built with its own mathematics.
+    connection.create_function("graft_power", 2, math.pow, deterministic=True)
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",

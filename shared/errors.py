@@ -161,6 +161,38 @@ class NotRetryable(UserError):
     zh = "任务 {job} 处于 {state}；只有失败或已取消的任务可以重试。"
 
 
+class NotQueued(UserError):
+    """Job {job} is {state}; only a queued job's priority can be changed."""
+
+    zh = "任务 {job} 处于 {state} 状态；只能修改排队中任务的优先级。"
+
+
+class QueueFull(UserError):
+    """{user} has {queued} jobs queued and may have {limit}. Wait for some to start, cancel some,
+    or ask for a higher limit (`graft limits`)."""
+
+    zh = "{user} 已有 {queued} 个排队任务，上限为 {limit}。请等待部分任务开始、取消一些，或申请提高上限（`graft limits`）。"
+
+
+class BadLimit(UserError):
+    """A project has a weight only; {given} are limits of users. Try `graft limits set user NAME`."""
+
+    zh = "项目只有权重；{given} 是用户的上限。请使用 `graft limits set user 用户名`。"
+
+
+class BadSweep(UserError):
+    """The sweep over {field} cannot be made: {problem}. Write it as
+    `--sweep learning_rate=1e-4,3e-4`."""
+
+    zh = "无法对 {field} 做网格展开：{problem}。写法示例：`--sweep learning_rate=1e-4,3e-4`。"
+
+
+class UnknownHost(UserError):
+    """There is no host "{host}". Known hosts: {known}."""
+
+    zh = "没有名为“{host}”的主机。已知主机：{known}。"
+
+
 class RankTooLarge(UserError):
     """Rank {rank} is above the width of the base model "{base}": its narrowest adapted matrix has
     {width} rows or columns. Choose a rank of at most {width}."""
@@ -289,6 +321,49 @@ class ResumeRefused(UserError):
     exit_code = 1
 
 
+class BadHead(UserError):
+    """ "{head}" is not a head of the event log. Give what `graft audit verify` printed:
+    POSITION:HASH."""
+
+    zh = "“{head}”不是事件日志的链头。请给出 `graft audit verify` 打印的 位置:哈希。"
+    exit_code = 2
+
+
+# --- the record was tampered with ---------------------------------------------------------------
+
+
+class ChainBroken(GraftError):
+    """{detail}"""
+
+
+class EventEdited(ChainBroken):
+    """Event {seq} was changed after it was sealed (position {position} of the chain). Compare it
+    with a backup; every event after it is untrusted."""
+
+    zh = "事件 {seq} 在封存后被修改（链上第 {position} 位）。请与备份核对；其后的事件均不可信。"
+
+
+class EventDeleted(ChainBroken):
+    """Event {seq} was deleted after it was sealed (position {position} of the chain). Restore it
+    from a backup; every event after it is untrusted."""
+
+    zh = "事件 {seq} 在封存后被删除（链上第 {position} 位）。请从备份恢复；其后的事件均不可信。"
+
+
+class SealMissing(ChainBroken):
+    """The chain of events is broken at position {position}: the seal there is missing or does not
+    follow the one before it. Compare the table eventseal with a backup."""
+
+    zh = "事件链在第 {position} 位断开：该处的封印缺失，或与前一个不衔接。请将 eventseal 表与备份核对。"
+
+
+class HeadLost(ChainBroken):
+    """The chain of events does not have the noted hash at position {position}: it was cut off or
+    written anew since. Compare the tables event and eventseal with a backup."""
+
+    zh = "事件链第 {position} 位没有当时记下的哈希：此后它被截断或重写。请将 event 与 eventseal 表与备份核对。"
+
+
 # --- the machine failed: worth another try ------------------------------------------------------
 
 
@@ -300,6 +375,20 @@ class DiskFull(HostError):
     """The disk of host {host} has no room left at {path}. Free some space, then retry the job."""
 
     zh = "主机 {host} 的磁盘在 {path} 处已满。请腾出空间后重试。"
+
+
+class LowDisk(HostError):
+    """Host {host} has {free} MiB left at {path} and takes no jobs until there are {wanted}
+    (GRAFT_MIN_FREE_MB). Free some space there; it goes on by itself."""
+
+    zh = "主机 {host} 在 {path} 仅剩 {free} MiB，达到 {wanted} MiB（GRAFT_MIN_FREE_MB）之前不接任务。腾出空间后会自动恢复。"
+
+
+class StoreAway(HostError):
+    """The artifact store {url} did not do what was asked: {problem}. The job is tried again; check
+    the store and this machine's way to it."""
+
+    zh = "工件库 {url} 未能完成操作：{problem}。任务会重试；请检查工件库及本机到它的连接。"
 
 
 class OutOfMemory(HostError):
@@ -319,6 +408,14 @@ class HostTaken(HostError):
     GRAFT_HOST_NAME to another name."""
 
     zh = "主机名“{host}”已有另一个 worker 在运行。请先停止它，或把 GRAFT_HOST_NAME 设为别的名称。"
+    exit_code = 4
+
+
+class SqliteShared(HostError):
+    """The SQLite database is already used by a worker on another machine, host "{other}". A file
+    cannot be shared between machines: set GRAFT_DATABASE_URL to a PostgreSQL database."""
+
+    zh = "该 SQLite 数据库已被另一台机器上的主机“{other}”使用。文件不能由多台机器共享：请将 GRAFT_DATABASE_URL 设为 PostgreSQL 数据库。"
     exit_code = 4
 
 

@@ -1,5 +1,6 @@
 """The event log: what happened to a job, a host or a file, and who did it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import insert
@@ -13,3 +14,12 @@ def record(session: Session, kind: str, *, actor: str, job: str | None = None, *
     """Add one event in the transaction that made it true."""
     statement = insert(Event).values(at=db_now(), actor=actor, job_id=job, kind=kind, data=data)
     session.connection().execute(statement)
+
+
+def record_many(
+    session: Session, kind: str, *, actor: str, jobs: Sequence[tuple[str, dict[str, Any]]]
+) -> None:
+    """Add one event of a kind for each (job, data), in one statement."""
+    rows = [{"actor": actor, "job_id": job, "kind": kind, "data": data} for job, data in jobs]
+    if rows:
+        session.connection().execute(insert(Event).values(at=db_now()), rows)

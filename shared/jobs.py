@@ -8,52 +8,20 @@ from sqlmodel import Session, SQLModel, col, select
 
 from shared import db, events, leases, queue
 from shared.clock import db_now
-from shared.errors import AmbiguousJob, NotCancellable, NotRetryable, UnknownJob
-from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
-from shared.submission import admit
+from shared.errors import AmbiguousJob, NotCancellable, NotQueued, NotRetryable, UnknownJob
+from shared.queueing import Request, submit_many
+from shared.specs import parse_spec
+from shared.submission import AnySpec
 from shared.tables import Attempt, Event, Job, JobDependency, JobState, LogLine, MetricPoint
 
 
-def submit(
-    spec: TrainingSpec | FusionSpec | EvaluationSpec,
-    *,
-    user: str,
-    project: str = "default",
-    priority: int = 5,
-    max_attempts: int = 3,
-    idempotency_key: str | None = None,
-    retry_of: str | None = None,
-) -> Job:
+def submit(spec: AnySpec, *, user: str, **asked: Any) -> Job:
     """Queue a job: one transaction, then a hint to the workers.
 
-    The same idempotency key returns the job it made the first time. Raises a UserError for every
-    mistake that can be known now (see `shared.submission.admit`).
+    `asked` are further fields of `shared.queueing.Request`. Raises a UserError for every mistake
+    that can be known now (see `shared.submission.admit_all`), and QueueFull.
     """
-    with db.writing() as session:
-        if idempotency_key is not None:
-            earlier = session.exec(select(Job).where(Job.idempotency_key == idempotency_key))
-            if (job := earlier.first()) is not None:
-                return job
-        admission = admit(session, spec)
-        job = Job(
-            kind=spec.kind,
-            name=spec.name,
-            spec=spec.model_dump(mode="json"),
-            user=user,
-            project=project,
-            priority=priority,
-            max_attempts=max_attempts,
-            idempotency_key=idempotency_key,
-            retry_of=retry_of,
-            created_at=session.scalar(select(db_now())) or 0.0,
-        )
-        job.hinted_at = job.created_at
-        session.add(job)
-        session.flush()
-        session.add_all(JobDependency(job_id=job.id, needs_id=need) for need in admission.needs)
-        events.record(session, "submitted", actor=user, job=job.id, job_kind=job.kind)
-    queue.hint(job.id)
-    return job
+    return submit_many([spec], Request(user=user, **asked))[0]
 
 
 def cancel(job_id: str, *, user: str) -> JobState:
@@ -80,8 +48,32 @@ def retry(job_id: str, *, user: str) -> Job:
         project=old.project,
         priority=old.priority,
         max_attempts=old.max_attempts,
+        gpus=old.gpus,
+        vram_mb=old.vram_mb,
+        labels=old.labels,
+        preemptible=old.preemptible,
         retry_of=old.id,
+        sweep=old.sweep,
     )
+
+
+def reprioritise(job_id: str, priority: int, *, user: str) -> Job:
+    """Change a queued job's priority (0 to 9). Raises NotQueued when it is past that."""
+    with db.writing() as session:
+        job = find(session, job_id)
+        table = SQLModel.metadata.tables["job"].c
+        changed = session.connection().execute(
+            update(table.id.table)
+            .where(table.id == job.id, table.state == JobState.QUEUED)
+            .values(priority=priority)
+        )
+        if changed.rowcount != 1:
+            raise NotQueued(job=job.id, state=job.state)
+        before = job.priority
+        events.record(session, "priority", actor=user, job=job.id, before=before, after=priority)
+    queue.hint(job.id)
+    with db.reading() as session:
+        return find(session, job_id)
 
 
 def find(session: Session, text: str) -> Job:
@@ -113,12 +105,15 @@ def listing(
     kinds: Sequence[str] = (),
     user: str = "",
     text: str = "",
+    sweep: str = "",
     before: tuple[float, str] | None = None,
     limit: int = 50,
 ) -> list[Job]:
     """Jobs, newest first; `before` is the (created_at, id) of the last row of the page before."""
     query = select(Job).order_by(col(Job.created_at).desc(), col(Job.id).desc()).limit(limit)
     query = query.where(*_matching(states, kinds, user, text))
+    if sweep:
+        query = query.where(Job.sweep == sweep)
     if before is not None:
         created, last = before
         query = query.where(
@@ -158,18 +153,6 @@ def counts(session: Session) -> dict[str, int]:
     """How many jobs are in each state."""
     rows = session.exec(select(Job.state, func.count()).group_by(Job.state)).all()
     return dict.fromkeys(JobState, 0) | dict(list(rows))
-
-
-def position(session: Session, job: Job) -> int | None:
-    """A queued job's place in the queue, from 1; None when it is not queued."""
-    if job.state != JobState.QUEUED:
-        return None
-    ahead = select(func.count()).select_from(Job).where(
-        Job.state == JobState.QUEUED,
-        (col(Job.priority) > job.priority)
-        | ((col(Job.priority) == job.priority) & (col(Job.created_at) < job.created_at)),
-    )  # fmt: skip
-    return (session.scalar(ahead) or 0) + 1
 
 
 def needs(session: Session, job_id: str) -> list[Job]:

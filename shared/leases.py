@@ -3,105 +3,119 @@
 CLAIM queued -> running (raises the epoch), RENEW keeps the lease, COMMIT running -> what the
 attempt came to, EXPIRE running -> queued when the lease ran out, CANCEL. Each is one guarded
 UPDATE: whoever holds an older epoch matches no row and changes nothing. A lease is about liveness
-only; safety never depends on a clock. Model and proof sketch: docs/pool.md.
+only; safety never depends on a clock. Model and proof sketch: docs/pool.md. Which job is claimed
+is decided by `shared.dispatch`; a wrong decision there can waste time, never break a promise here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, insert, or_, select, tuple_, update
 from sqlmodel import Session, SQLModel
 
-from shared import events
+from shared import events, usage
+from shared.claims import Choice, Claim
 from shared.clock import db_now
-from shared.errors import DependencyFailed, HostLost
-from shared.tables import FINAL_STATES, JobState, Outcome
+from shared.errors import HostLost
+from shared.tables import JobState, Outcome
 
 _JOB = SQLModel.metadata.tables["job"].c
 _NEEDED = SQLModel.metadata.tables["job"].alias("needed")
 _DEPENDENCY = SQLModel.metadata.tables["jobdependency"].c
 _ATTEMPT = SQLModel.metadata.tables["attempt"].c
 _CHECKPOINT = SQLModel.metadata.tables["checkpoint"].c
+_SHARE = SQLModel.metadata.tables["share"].c
 #: A job whose host dies this often without a checkpoint in between is taken to be the cause.
 MAX_LOST = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """The right to run one job, until its lease runs out."""
-
-    job_id: str
-    epoch: int
-    host: str
-    slot: int
-    kind: str
-    name: str
-    spec: dict[str, Any]
-
-
-def is_ready() -> ColumnElement[bool]:
-    """SQL: this job may start now, were there a slot."""
-    unmet = exists().where(
-        _DEPENDENCY.job_id == _JOB.id,
-        _DEPENDENCY.needs_id == _NEEDED.c.id,
-        _NEEDED.c.state != JobState.SUCCEEDED,
-    )
+def is_ready(job: Any = _JOB) -> ColumnElement[bool]:
+    """SQL: this job may start now, were there room (`job`: the columns of an alias)."""
+    # A subquery, not a join: SQLAlchemy takes a join inside LATERAL for a product.
+    state = select(_NEEDED.c.state).where(_NEEDED.c.id == _DEPENDENCY.needs_id).scalar_subquery()
+    unmet = exists().where(_DEPENDENCY.job_id == job.id, state != JobState.SUCCEEDED)
     return and_(
-        _JOB.state == JobState.QUEUED,
-        _JOB.cancel_requested_at.is_(None),
-        _JOB.not_before <= db_now(),
+        job.state == JobState.QUEUED,
+        job.cancel_requested_at.is_(None),
+        job.not_before <= db_now(),
         ~unmet,
     )
 
 
-def queue_order() -> tuple[ColumnElement[Any], ...]:
-    """SQL: who goes first: higher priority, then first come, first served."""
-    return (_JOB.priority.desc(), _JOB.created_at, _JOB.id)
-
-
 def claim(
-    session: Session, *, host: str, slot: int, device: str, lease_seconds: float
-) -> Claim | None:
-    """CLAIM: take the first ready job of the queue, or None. Commit before acting on it."""
-    first = (
-        select(_JOB.id)
-        .where(is_ready())
-        .order_by(*queue_order())
-        .limit(1)
-        .with_for_update(skip_locked=True, of=_JOB.id.table)
-    )
+    session: Session,
+    chosen: Sequence[Choice],
+    *,
+    host: str,
+    device: str,
+    lease_seconds: float,
+) -> list[Claim]:
+    """CLAIM the chosen jobs that are still ready. Commit before acting on the claims."""
+    choices = {choice.job_id: choice for choice in chosen}
+    if not choices:
+        return []
     taken = session.connection().execute(
         update(_JOB.id.table)
-        .where(_JOB.id == first.scalar_subquery(), _JOB.state == JobState.QUEUED)
+        .where(_JOB.id.in_(choices), is_ready())
         .values(
             state=JobState.RUNNING,
             epoch=_JOB.epoch + 1,
             host=host,
             lease_until=db_now() + lease_seconds,
+            preempt_requested_at=None,
             started_at=func.coalesce(_JOB.started_at, db_now()),
             finished_at=None,
             error=None,
         )
-        .returning(_JOB.id, _JOB.epoch, _JOB.kind, _JOB.name, _JOB.spec)
-    )
-    row = taken.one_or_none()
-    if row is None:
-        return None
-    session.connection().execute(
-        insert(_ATTEMPT.job_id.table).values(
-            job_id=row.id, epoch=row.epoch, host=host, slot=slot, device=device, started_at=db_now()
+        .returning(
+            _JOB.id,
+            _JOB.epoch,
+            _JOB.kind,
+            _JOB.name,
+            _JOB.spec,
+            _JOB.project,
+            _JOB.user,
+            _JOB.vram_mb,
         )
     )
-    events.record(session, "claimed", actor=host, job=row.id, epoch=row.epoch, slot=slot)
-    return Claim(
-        job_id=row.id,
-        epoch=row.epoch,
-        host=host,
-        slot=slot,
-        kind=row.kind,
-        name=row.name,
-        spec=row.spec,
+    found = taken.all()
+    if not found:
+        return []
+    attempts = [
+        {
+            "job_id": row.id,
+            "epoch": row.epoch,
+            "host": host,
+            "cards": list(choices[row.id].cards),
+            "share": choices[row.id].share,
+            "device": device,
+        }
+        for row in found
+    ]
+    connection = session.connection()
+    connection.execute(insert(_ATTEMPT.job_id.table).values(started_at=db_now()), attempts)
+    for owner in sorted({(row.project, row.user) for row in found}):
+        connection.execute(
+            update(_SHARE.user.table).where(_owned_by(*owner)).values(last_start=db_now())
+        )
+    events.record_many(
+        session,
+        "claimed",
+        actor=host,
+        jobs=[(row.id, {"epoch": row.epoch, "cards": choices[row.id].cards}) for row in found],
     )
+    return [_held(row, host, choices[row.id].cards) for row in found]
+
+
+def _held(row: Any, host: str, cards: tuple[int, ...]) -> Claim:
+    return Claim(
+        job_id=row.id, epoch=row.epoch, host=host, cards=cards, kind=row.kind, name=row.name,
+        spec=row.spec, shares_cards=row.vram_mb > 0,
+    )  # fmt: skip
+
+
+def _owned_by(project: str, user: str) -> ColumnElement[bool]:
+    return and_(_SHARE.project == project, _SHARE.user == user)
 
 
 def renew(session: Session, held: list[Claim], lease_seconds: float) -> set[tuple[str, int]]:
@@ -137,7 +151,8 @@ def commit(
         Outcome.FAILED: JobState.FAILED,
         Outcome.CANCELLED: JobState.CANCELLED,
     }
-    fruitless = 0 if outcome is Outcome.STOPPED else _without_checkpoint(held)
+    gave_way = outcome in (Outcome.STOPPED, Outcome.PREEMPTED)
+    fruitless = 0 if gave_way else _without_checkpoint(held)
     again = case(
         (_JOB.cancel_requested_at.is_not(None), JobState.CANCELLED.value),
         (_JOB.failures + fruitless >= _JOB.max_attempts, JobState.FAILED.value),
@@ -217,16 +232,43 @@ def expire(session: Session, *, host: str | None = None) -> list[str]:
 def _end_attempt(
     session: Session, job_id: str, epoch: int, outcome: Outcome, error: dict[str, Any] | None
 ) -> None:
-    session.connection().execute(
+    """Close the attempt and charge its owner for it."""
+    ended = session.connection().execute(
         update(_ATTEMPT.job_id.table)
         .where(_ATTEMPT.job_id == job_id, _ATTEMPT.epoch == epoch)
         .values(
             outcome=outcome,
             error=error,
             ended_at=db_now(),
-            slot_seconds=db_now() - _ATTEMPT.started_at,
+            gpu_seconds=(db_now() - _ATTEMPT.started_at) * _ATTEMPT.share,
         )
+        .returning(_ATTEMPT.gpu_seconds)
     )
+    used = ended.scalar_one_or_none() or 0.0
+    owner = select(_JOB.project, _JOB.user).where(_JOB.id == job_id).subquery()
+    session.connection().execute(
+        update(_SHARE.user.table)
+        .where(_SHARE.project == owner.c.project, _SHARE.user == owner.c.user)
+        .values(used=usage.decayed(_SHARE.used, _SHARE.used_at) + used, used_at=db_now())
+    )
+
+
+def request_preemption(session: Session, job_id: str, epoch: int, *, by: str) -> bool:
+    """Ask a running attempt to save a checkpoint and give way to job `by`; False when it ended."""
+    asked = session.connection().execute(
+        update(_JOB.id.table)
+        .where(
+            _JOB.id == job_id,
+            _JOB.epoch == epoch,
+            _JOB.state == JobState.RUNNING,
+            _JOB.preempt_requested_at.is_(None),
+        )
+        .values(preempt_requested_at=db_now())
+    )
+    if asked.rowcount != 1:
+        return False
+    events.record(session, "preempt", actor="pool", job=job_id, epoch=epoch, makes_room_for=by)
+    return True
 
 
 def cancel(
@@ -253,22 +295,3 @@ def cancel(
         return None
     events.record(session, "cancel", actor=actor, job=job_id, reason=error)
     return JobState(row.state)
-
-
-def cancel_hopeless(session: Session) -> list[str]:
-    """CANCEL every queued job that needs a job which failed or was cancelled."""
-    hopeless = session.connection().execute(
-        select(_JOB.id, _NEEDED.c.id, _NEEDED.c.name, _NEEDED.c.state)
-        .join(_DEPENDENCY.job_id.table, _DEPENDENCY.job_id == _JOB.id)
-        .join(_NEEDED, _NEEDED.c.id == _DEPENDENCY.needs_id)
-        .where(
-            _JOB.state == JobState.QUEUED,
-            _NEEDED.c.state.in_([s for s in FINAL_STATES if s is not JobState.SUCCEEDED]),
-        )
-    )
-    ended = []
-    for job_id, needs_id, name, state in hopeless.all():
-        why = DependencyFailed(name=name, job=needs_id, state=state).record()
-        if cancel(session, job_id, actor="pool", error=why) is not None:
-            ended.append(job_id)
-    return ended

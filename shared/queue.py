@@ -18,8 +18,11 @@ RUN_JOB = "graft.run_job"
 QUEUE = "jobs"
 
 
-def make_app(broker: str | None) -> Celery:
-    """The Celery app on a broker; without one it stays unused and workers poll."""
+def make_app(broker: str | None, host: str | None = None) -> Celery:
+    """The Celery app on a broker; without one it stays unused and workers poll.
+
+    A worker names its `host`, to hear the hints for it alone beside those for anybody.
+    """
     app = Celery("graft", broker=broker or "memory://", set_as_current=False)
     app.conf.update(
         broker_transport_options=_transport(broker),
@@ -42,7 +45,7 @@ def make_app(broker: str | None) -> Celery:
         worker_hijack_root_logger=False,
         task_create_missing_queues=False,
         task_default_queue=QUEUE,
-        task_queues=[Queue(QUEUE)],
+        task_queues=[Queue(QUEUE), *([Queue(host_queue(host))] if host else [])],
         enable_utc=True,
     )
     return app
@@ -68,8 +71,13 @@ def _transport(broker: str | None) -> dict[str, Any]:
     return options
 
 
-def hint(job_id: str) -> bool:
-    """Tell the workers to look at the queue; False when no broker took the hint in time.
+def host_queue(host: str) -> str:
+    """The queue of hints for one host alone."""
+    return f"host.{host}"
+
+
+def hint(job_id: str, *, host: str | None = None) -> bool:
+    """Tell a worker (of that host) to look at the queue; False when no broker took it in time.
 
     Publishing to a stalled broker blocks for many seconds, so it happens beside the caller, who
     waits half a second at most: the row is safe already, and workers poll.
@@ -78,14 +86,15 @@ def hint(job_id: str) -> bool:
     if broker is None:
         return False
     sent = threading.Event()
-    threading.Thread(target=_send, args=(broker, job_id, sent), daemon=True).start()
+    threading.Thread(target=_send, args=(broker, job_id, host, sent), daemon=True).start()
     return sent.wait(0.5)
 
 
-def _send(broker: str, job_id: str, sent: threading.Event) -> None:
+def _send(broker: str, job_id: str, host: str | None, sent: threading.Event) -> None:
     try:
         with make_app(broker) as app:
-            app.send_task(RUN_JOB, args=[job_id], queue=QUEUE)
+            queue = QUEUE if host is None else Queue(host_queue(host))
+            app.send_task(RUN_JOB, args=[job_id], queue=queue)
         sent.set()
     except (KombuError, RedisError, OSError):
         # The caller sees the missing event; the sweeper sends the hint again.

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import insert
 from sqlmodel import Session, SQLModel, col, select
 
+from shared.claims import Claim
 from shared.clock import db_now
+from shared.columns import short_id
 from shared.errors import UnknownAdapter, UnknownComparison
 from shared.evaluations import EvaluationResult
-from shared.leases import Claim
 from shared.specs import EvaluationSpec
-from shared.tables import Adapter, Comparison, Evaluation, ItemResult, Score, short_id
+from shared.tables import Adapter, Comparison, Evaluation, ItemResult, Score
 
 
 def _now(session: Session) -> float:

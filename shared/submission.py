@@ -1,6 +1,9 @@
 """Looking at a spec before it may queue: every name resolved, every knowable mistake refused."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -18,12 +21,17 @@ from shared.specs import (
     TRANSFERS,
     EvaluationSpec,
     FusionSpec,
-    Refresh,
+    Texts,
     TrainingSpec,
-    WeightedSum,
 )  # fmt: skip
+from shared.specs.base import LoraParameters
+from shared.specs.fusion.learned import FromExamples
+from shared.specs.fusion.same_base import VLLM_RANKS, SameBase, Weighted
 from shared.tables import Adapter, Comparison, Job, JobState, ModelRef
 
+AnySpec = TrainingSpec | FusionSpec | EvaluationSpec
+#: Names looked up in one statement.
+_NAMES = 500
 LIVE = (JobState.QUEUED, JobState.RUNNING)
 
 
@@ -44,13 +52,30 @@ class Donor:
     job: str | None
 
 
-def admit(session: Session, spec: TrainingSpec | FusionSpec | EvaluationSpec) -> Admission:
-    """Check a spec against the database.
+def admit_all(session: Session, specs: Sequence[AnySpec]) -> list[Admission]:
+    """Check specs that are submitted together against the database and each other.
 
     Raises the UserError that names what is wrong: an unknown base, dataset or adapter, a taken
     name, a rank above the base's width, an adapter of another base, a wrong number of weights.
     """
-    _check_free(session, spec)
+    _check_free(session, specs)
+    seen: dict[str, Admission] = {}
+    found = []
+    for spec in specs:
+        # Specs that differ by name alone are looked at once.
+        key = spec.model_copy(update={"name": ""}).model_dump_json()
+        if key not in seen:
+            seen[key] = _admit(session, spec)
+        found.append(seen[key])
+    return found
+
+
+def admit(session: Session, spec: AnySpec) -> Admission:
+    """`admit_all` of one spec."""
+    return admit_all(session, [spec])[0]
+
+
+def _admit(session: Session, spec: AnySpec) -> Admission:
     if isinstance(spec, TrainingSpec):
         base = base_models.find(session, spec.base_model)
         datasets.find(session, spec.dataset, "training")
@@ -67,19 +92,25 @@ def check_rank(base: ModelRef, rank: int) -> None:
         raise RankTooLarge(rank=rank, base=base.name, width=base.narrowest)
 
 
-def _check_free(session: Session, spec: TrainingSpec | FusionSpec | EvaluationSpec) -> None:
-    makes = ("evaluate",) if isinstance(spec, EvaluationSpec) else ("train", "fuse")
-    table = Comparison if isinstance(spec, EvaluationSpec) else Adapter
-    coming = select(Job.id).where(
-        Job.name == spec.name,
-        col(Job.kind).in_(makes),
-        col(Job.state).in_(LIVE),
-    )
-    if session.get(table, spec.name) is not None or session.exec(coming).first() is not None:
-        thing = "comparison" if isinstance(spec, EvaluationSpec) else "adapter"
-        raise NameTaken(thing=thing, name=spec.name)
-    if spec.name == BASE_ARM:
-        raise NameTaken(thing="arm", name=spec.name)
+def _check_free(session: Session, specs: Sequence[AnySpec]) -> None:
+    """Raises NameTaken for the first name that is there, on its way, or asked for twice."""
+    for makes, table, thing in (
+        (("evaluate",), Comparison, "comparison"),
+        (("train", "fuse"), Adapter, "adapter"),
+    ):
+        names = [spec.name for spec in specs if spec.kind in makes]
+        taken = {name for name, count in Counter(names).items() if count > 1}
+        for first in range(0, len(names), _NAMES):
+            some = names[first : first + _NAMES]
+            coming = select(Job.name).where(
+                col(Job.name).in_(some), col(Job.kind).in_(makes), col(Job.state).in_(LIVE)
+            )
+            taken |= set(session.exec(coming).all())
+            taken |= set(session.exec(select(table.name).where(col(table.name).in_(some))).all())
+        if taken:
+            raise NameTaken(thing=thing, name=min(taken))
+        if BASE_ARM in names:
+            raise NameTaken(thing="arm", name=BASE_ARM)
 
 
 def _admit_fusion(session: Session, spec: FusionSpec) -> Admission:
@@ -91,17 +122,32 @@ def _admit_fusion(session: Session, spec: FusionSpec) -> Admission:
         if not spec.host_base:
             raise InvalidSpec(field="host_base", problem=f"{method} needs a host base")
         host = base_models.find(session, spec.host_base)
-        if isinstance(spec.params, Refresh):
+        if isinstance(spec.params, Texts):
             datasets.find(session, spec.params.dataset, "training")
+        if isinstance(spec.params, LoraParameters):
             check_rank(host, spec.params.rank)
         return _needs(donors)
-    if isinstance(spec.params, WeightedSum) and len(spec.params.weights) not in (0, len(donors)):
-        raise WrongCount(
-            method=method, wanted=f"{len(donors)} weights", given=len(spec.params.weights)
-        )
+    if isinstance(spec.params, SameBase):
+        _check_same_base(spec.params, spec.adapters)
+    if isinstance(spec.params, FromExamples):
+        datasets.find(session, spec.params.dataset, "training")
     wanted = spec.host_base or donors[0].base
     _check_base(session, donors, wanted)
     return _needs(donors)
+
+
+def _check_same_base(params: SameBase, donors: list[str]) -> None:
+    """Raises WrongCount for the weights, InvalidSpec for a rank or saved_from that cannot be."""
+    weights = params.weights if isinstance(params, Weighted) else []
+    if len(weights) not in (0, len(donors)):
+        raise WrongCount(method=params.method, wanted=f"{len(donors)} weights", given=len(weights))
+    if params.profile == "vllm" and params.rank not in (0, *VLLM_RANKS):
+        allowed = ", ".join(map(str, VLLM_RANKS))
+        problem = f"the vllm profile allows {allowed} (given: {params.rank})"
+        raise InvalidSpec(field="rank", problem=problem)
+    if params.saved_modules == "pick" and params.saved_from not in donors:
+        problem = f"pick needs one of the adapters (given: {params.saved_from!r})"
+        raise InvalidSpec(field="saved_from", problem=problem)
 
 
 def _admit_evaluation(session: Session, spec: EvaluationSpec) -> Admission:
@@ -147,6 +193,11 @@ def donor(session: Session, name: str) -> Donor:
         return Donor(name=name, base=_base_of(session, coming), job=coming.id)
     known = session.exec(select(Adapter.name).order_by(Adapter.name)).all()
     raise UnknownAdapter(name=name, known=", ".join(known) or "-")
+
+
+def base_of(spec: dict[str, Any]) -> str:
+    """The base that a job of this stored spec loads; empty for a fusion within one base."""
+    return str(spec.get("base_model") or spec.get("host_base") or "")
 
 
 def _base_of(session: Session, job: Job) -> str:

@@ -3,12 +3,20 @@
 Times are seconds since 1970 by the database's clock. Each state column names its only writer.
 """
 
-import secrets
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
+
+from shared.columns import json_column, short_id, time_column
+from shared.owners import Limit as Limit
+from shared.owners import Share as Share
+from shared.scores import Comparison as Comparison
+from shared.scores import Evaluation as Evaluation
+from shared.scores import ItemResult as ItemResult
+from shared.scores import Score as Score
+from shared.seals import EventSeal as EventSeal
 
 
 class JobState(StrEnum):
@@ -40,26 +48,32 @@ class Outcome(StrEnum):
     LOST = "lost"
     #: Its host was asked to stop and saved a checkpoint.
     STOPPED = "stopped"
-
-
-def short_id() -> str:
-    """A random id that people can type: 12 hexadecimal digits."""
-    return secrets.token_hex(6)
-
-
-def _json(nullable: bool = False) -> Any:
-    return Field(default_factory=dict, sa_column=Column(JSON, nullable=nullable))
-
-
-def _time(default: float | None = None) -> Any:
-    return Field(default=default, sa_type=Float(53))  # type: ignore[call-overload]
+    #: It gave way to a job that goes first, and saved a checkpoint.
+    PREEMPTED = "preempted"
 
 
 class Job(SQLModel, table=True):
     """One submitted request: its spec and where it stands."""
 
     __table_args__ = (
-        Index("job_queue", "state", "priority", "created_at"),
+        # Partial, so that what has ended never slows down the claim.
+        Index(
+            "job_queue",
+            "project",
+            "user",
+            text("priority desc"),
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+            sqlite_where=text("state = 'queued'"),
+        ),
+        Index(
+            "job_running",
+            "lease_until",
+            postgresql_where=text("state = 'running'"),
+            sqlite_where=text("state = 'running'"),
+        ),
+        Index("job_history", "kind", "base", "state", "finished_at"),
         Index("job_user", "user", "state"),
         Index("job_output", "kind", "name"),
     )
@@ -68,10 +82,23 @@ class Job(SQLModel, table=True):
     kind: str
     #: What it will make: an adapter's name (train, fuse) or a comparison's (evaluate).
     name: str
-    spec: dict[str, Any] = _json()
+    spec: dict[str, Any] = json_column()
     user: str = ""
     project: str = "default"
     priority: int = 5
+    #: What it asks of a host: see `shared.scheduling.Shape`. 0 MiB asks for whole cards.
+    gpus: int = 1
+    vram_mb: int = 0
+    labels: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    #: It soaks up idle cards and gives way to everybody else.
+    preemptible: bool = False
+    #: The base it works on, for hosts that have it at hand.
+    base: str = ""
+    #: Its time limit, 0 for none, and how long such jobs took before, 0 for unknown.
+    limit_seconds: float = time_column(0.0)
+    expected_seconds: float = time_column(0.0)
+    #: Jobs that were submitted as one grid share this id.
+    sweep: str | None = Field(default=None, index=True)
     #: `state` and `epoch` change only in shared/leases.py (claim, commit, expire, cancel).
     state: str = JobState.QUEUED
     #: Fencing number: each claim raises it; an attempt with an older one can change nothing.
@@ -79,18 +106,19 @@ class Job(SQLModel, table=True):
     #: Failed attempts that made no progress; at `max_attempts` the job fails.
     failures: int = 0
     max_attempts: int = 3
-    not_before: float = _time(0.0)
-    lease_until: float | None = _time()
+    not_before: float = time_column(0.0)
+    lease_until: float | None = time_column()
     host: str | None = None
-    cancel_requested_at: float | None = _time()
-    hinted_at: float = _time(0.0)
+    cancel_requested_at: float | None = time_column()
+    preempt_requested_at: float | None = time_column()
+    hinted_at: float = time_column(0.0)
     #: Why it failed: an error record, see shared/errors.py.
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
     retry_of: str | None = None
     idempotency_key: str | None = Field(default=None, unique=True)
-    created_at: float = _time(0.0)
-    started_at: float | None = _time()
-    finished_at: float | None = _time()
+    created_at: float = time_column(0.0)
+    started_at: float | None = time_column()
+    finished_at: float | None = time_column()
 
 
 class JobDependency(SQLModel, table=True):
@@ -106,7 +134,10 @@ class Attempt(SQLModel, table=True):
     job_id: str = Field(foreign_key="job.id", primary_key=True)
     epoch: int = Field(primary_key=True)
     host: str = ""
-    slot: int = 0
+    #: Which cards of the host; on a host without GPUs, which slot.
+    cards: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    #: Cards it is charged for: less than one where it shares a card by memory.
+    share: float = time_column(1.0)
     device: str = ""
     phase: str = ""
     done: int = 0
@@ -114,10 +145,10 @@ class Attempt(SQLModel, table=True):
     unit: str = ""
     outcome: str | None = None
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
-    started_at: float = _time(0.0)
-    ended_at: float | None = _time()
-    #: Seconds it held its slot: what accounting adds up.
-    slot_seconds: float = 0.0
+    started_at: float = time_column(0.0)
+    ended_at: float | None = time_column()
+    #: Share times the seconds it held it: what accounting adds up.
+    gpu_seconds: float = time_column(0.0)
 
 
 class Checkpoint(SQLModel, table=True):
@@ -127,7 +158,7 @@ class Checkpoint(SQLModel, table=True):
     epoch: int = Field(primary_key=True)
     step: int = Field(primary_key=True)
     uri: str = ""
-    created_at: float = _time(0.0)
+    created_at: float = time_column(0.0)
 
 
 class MetricPoint(SQLModel, table=True):
@@ -139,8 +170,8 @@ class MetricPoint(SQLModel, table=True):
     job_id: str = Field(foreign_key="job.id")
     epoch: int
     step: int
-    values: dict[str, Any] = _json()
-    at: float = _time(0.0)
+    values: dict[str, Any] = json_column()
+    at: float = time_column(0.0)
 
 
 class LogLine(SQLModel, table=True):
@@ -153,18 +184,18 @@ class LogLine(SQLModel, table=True):
     epoch: int
     level: str = "info"
     text: str = Field(default="", sa_type=Text)
-    at: float = _time(0.0)
+    at: float = time_column(0.0)
 
 
 class Event(SQLModel, table=True):
     """What happened to whom, in order; rows are only ever added."""
 
     seq: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    at: float = _time(0.0)
+    at: float = time_column(0.0)
     actor: str = ""
     job_id: str | None = Field(default=None, index=True)
     kind: str = ""
-    data: dict[str, Any] = _json()
+    data: dict[str, Any] = json_column()
 
 
 class Host(SQLModel, table=True):
@@ -175,11 +206,20 @@ class Host(SQLModel, table=True):
     incarnation: str = ""
     device: str = "cpu"
     slots: int = 1
-    info: dict[str, Any] = _json()
+    info: dict[str, Any] = json_column()
+    #: MiB of each card; on a host without GPUs, of each slot.
+    cards: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    labels: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    #: Cards that something outside the pool holds, as of its last look at the queue.
+    closed: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    #: Bases it ran lately, newest first.
+    bases: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     #: False while drained: it finishes what it runs and claims nothing new.
     accepting: bool = True
-    started_at: float = _time(0.0)
-    heartbeat_at: float = _time(0.0)
+    #: Why it takes nothing new of its own accord, e.g. a full disk: an error record.
+    trouble: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
+    started_at: float = time_column(0.0)
+    heartbeat_at: float = time_column(0.0)
 
 
 class ModelRef(SQLModel, table=True):
@@ -196,7 +236,7 @@ class ModelRef(SQLModel, table=True):
     parameters: int = Field(default=0, sa_type=BigInteger)
     #: The smaller side of the narrowest linear module LoRA adapts: no rank above it makes sense.
     narrowest: int = 0
-    created_at: float = _time(0.0)
+    created_at: float = time_column(0.0)
 
 
 class Dataset(SQLModel, table=True):
@@ -211,10 +251,10 @@ class Dataset(SQLModel, table=True):
     sha256: str
     rows: int
     #: Rows of each language, e.g. {"en": 100, "zh": 20}.
-    languages: dict[str, Any] = _json()
+    languages: dict[str, Any] = json_column()
     bytes: int = Field(default=0, sa_type=BigInteger)
     user: str = ""
-    created_at: float = _time(0.0)
+    created_at: float = time_column(0.0)
 
 
 class Adapter(SQLModel, table=True):
@@ -235,57 +275,6 @@ class Adapter(SQLModel, table=True):
     #: Names of the adapters it was fused from.
     parents: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     #: What its job measured: template, steps, loss, dropped energy, ...
-    facts: dict[str, Any] = _json()
+    facts: dict[str, Any] = json_column()
     user: str = ""
-    created_at: float = _time(0.0)
-
-
-class Evaluation(SQLModel, table=True):
-    """One arm (the base or an adapter) on one benchmark."""
-
-    id: str = Field(default_factory=short_id, primary_key=True)
-    job_id: str = Field(foreign_key="job.id", index=True)
-    arm: str
-    adapter: str | None = None
-    base_model: str
-    benchmark: str
-    benchmark_sha256: str
-    shape: str
-    items: int
-    #: Engine facts two evaluations must share to be comparable: dtype, template, versions.
-    engine: dict[str, Any] = _json()
-    created_at: float = _time(0.0)
-
-
-class Score(SQLModel, table=True):
-    """One metric of an evaluation, for one language or `all`."""
-
-    evaluation_id: str = Field(foreign_key="evaluation.id", primary_key=True)
-    metric: str = Field(primary_key=True)
-    language: str = Field(primary_key=True)
-    value: float
-
-
-class ItemResult(SQLModel, table=True):
-    """What an arm did on one item; comparisons pair these rows by `item_hash`."""
-
-    evaluation_id: str = Field(
-        sa_column=Column(ForeignKey("evaluation.id"), primary_key=True, nullable=False)
-    )
-    item_hash: str = Field(primary_key=True)
-    item_id: str = ""
-    language: str = ""
-    cluster: str | None = None
-    values: dict[str, Any] = _json()
-    output: str = Field(default="", sa_type=Text)
-
-
-class Comparison(SQLModel, table=True):
-    """A named set of evaluations, read against a baseline arm."""
-
-    name: str = Field(primary_key=True)
-    job_id: str | None = Field(default=None, foreign_key="job.id")
-    baseline: str
-    evaluations: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    user: str = ""
-    created_at: float = _time(0.0)
+    created_at: float = time_column(0.0)

@@ -9,10 +9,10 @@ from sqlmodel import Session, SQLModel, select
 
 from shared import datasets, db, results
 from shared.benchmarks import read_benchmark
+from shared.claims import Claim
 from shared.clock import db_now
 from shared.errors import NoOp, OutOfMemory
 from shared.evaluations import EvaluationPart, EvaluationResult, ItemRow
-from shared.leases import Claim
 from shared.metrics import Shape, aggregate
 from shared.specs import BASE_ARM, EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
 from shared.storage import seal, size_of, store
@@ -28,6 +28,7 @@ from shared.tables import (
     MetricPoint,
     ModelRef,
     Outcome,
+    Share,
 )
 
 USER = "tester"
@@ -65,7 +66,7 @@ def fill(folder: Path, *, items: int = ITEMS, arms: tuple[str, ...] = tuple(SKIL
 
 
 def add_bases(session: Session, now: float) -> None:
-    """A host base and a donor base of another family."""
+    """A host base and a donor base."""
     for name, family, hidden in ((HOST_BASE, "llama", 64), (DONOR_BASE, "glm", 48)):
         session.add(
             ModelRef(
@@ -147,7 +148,7 @@ def add_job(session: Session, spec: Any, now: float, state: JobState, **columns:
             Attempt(
                 job_id=job.id, epoch=1, host="host-1", device="cpu", phase="training", done=30,
                 total=100, unit="steps", outcome=outcome, error=job.error, started_at=now + 2,
-                ended_at=job.finished_at, slot_seconds=60.0 if ended else 0.0,
+                ended_at=job.finished_at, gpu_seconds=60.0 if ended else 0.0,
             )
         )  # fmt: skip
     session.flush()
@@ -218,7 +219,13 @@ def add_evaluation(session: Session, now: float, arms: tuple[str, ...]) -> None:
 def record(session: Session, job: Job, spec: EvaluationSpec, parts: list[EvaluationPart]) -> None:
     """Store an evaluation's result the way a worker does."""
     claim = Claim(
-        job_id=job.id, epoch=1, host="host-1", slot=0, kind=job.kind, name=job.name, spec=job.spec
+        job_id=job.id,
+        epoch=1,
+        host="host-1",
+        cards=(0,),
+        kind=job.kind,
+        name=job.name,
+        spec=job.spec,
     )
     results.record_evaluation(session, claim, spec, EvaluationResult(parts=parts), USER)
 
@@ -274,21 +281,20 @@ def add_unfinished(session: Session, now: float) -> None:
     failed = add_job(session, train_spec("too-big"), now - 800, JobState.FAILED, error=error)
     line = LogLine(job_id=failed.id, epoch=1, level="error", text="out of memory", at=now - 750)
     session.add(line)
-    session.flush()
 
 
 def add_hosts(session: Session, now: float) -> None:
     """One host that answers and one that stopped."""
+    session.add(Share(project="default", user=USER))
     session.add(
         Host(
-            name="host-1", incarnation="1", device="cpu", slots=2, info={"cpus": 8},
+            name="host-1", incarnation="1", device="cpu", slots=2, cards=[8000, 8000],
             started_at=now - 7200, heartbeat_at=now - 2,
         )
     )  # fmt: skip
     session.add(
         Host(
-            name="host-2", incarnation="2", device="cuda", slots=1, info={"gpus": ["GPU 24 GiB"]},
-            started_at=now - 90_000, heartbeat_at=now - 4000,
+            name="host-2", incarnation="2", device="cuda", slots=1, cards=[24000],
+            info={"gpus": ["GPU 24 GiB"]}, started_at=now - 90_000, heartbeat_at=now - 4000,
         )
     )  # fmt: skip
-    session.flush()

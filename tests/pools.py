@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlmodel import Session, SQLModel
 
-from shared import db, schema
+from shared import db, leases, schema
+from shared.claims import Choice, Claim
 from shared.config import settings
-from shared.tables import Job
+from shared.tables import Job, Share
 
 
 def use(monkeypatch: pytest.MonkeyPatch, home: Path, **environment: str) -> None:
@@ -62,6 +63,8 @@ def add_job(session: Session, **columns: Any) -> Job:
     defaults: dict[str, Any] = {"kind": "train", "name": "a", "spec": {}, "user": "ann"}
     job = Job(**defaults | columns)
     session.add(job)
+    if session.get(Share, (job.project, job.user)) is None:
+        session.add(Share(project=job.project, user=job.user))
     session.commit()
     return job
 
@@ -73,3 +76,18 @@ def age_lease(session: Session, job_id: str, seconds: float) -> None:
         update(table).where(table.c.id == job_id).values(lease_until=table.c.lease_until - seconds)
     )
     session.commit()
+
+
+def claim_next(
+    session: Session, host: str = "h", *, leases: Any = leases, seconds: float = 60
+) -> Claim | None:
+    """Claim the first ready job, whatever the scheduler would say; does not commit."""
+    table = SQLModel.metadata.tables["job"].c
+    order = (table.priority.desc(), table.created_at, table.id)
+    first = select(table.id).where(leases.is_ready()).order_by(*order).limit(1)
+    job_id = session.connection().execute(first).scalar()
+    if job_id is None:
+        return None
+    chosen = [Choice(job_id=job_id)]
+    claims = leases.claim(session, chosen, host=host, device="cpu", lease_seconds=seconds)
+    return claims[0] if claims else None

@@ -22,7 +22,8 @@ from redis.exceptions import RedisError
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
+    """Skip the test; in CI, where the servers are installed first, fail it."""
     message = f"{what} is not installed; infra/install-test-servers.sh installs it"
     if os.environ.get("CI"):
         pytest.fail(message)
@@ -65,7 +66,7 @@ def postgres_url(short_folder: Path) -> Iterator[str]:
     """The URL of an empty database on a PostgreSQL server of this test session's own."""
     programs = postgres_programs()
     if programs is None:
-        _missing("PostgreSQL")
+        missing("PostgreSQL")
     data = short_folder / "pg"
     # PostgreSQL refuses to run as root.
     root = os.geteuid() == 0
@@ -106,7 +107,7 @@ def start_redis(folder: Path) -> "subprocess.Popen[bytes]":
     """A Redis server on a socket in that folder (see `broker_url`), up when this returns."""
     program = redis_program()
     if program is None:
-        _missing("a Redis or Valkey server")
+        missing("a Redis or Valkey server")
     socket = folder / "redis.sock"
     command = _tied(
         program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no",

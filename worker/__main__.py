@@ -8,10 +8,11 @@ from shared import schema
 from shared.config import settings
 from shared.errors import GraftError
 from worker.host import HostAgent
+from worker.runners import Runners
 from worker.tasks import listen
 
 
-def main() -> int:
+def main(runners: Runners | None = None) -> int:
     """Run the agent; exit 0 after a clean stop."""
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
@@ -19,7 +20,7 @@ def main() -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         schema.check()
-        agent = HostAgent()
+        agent = HostAgent(runners)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: agent.stop())
         broker = settings().broker

@@ -102,7 +102,7 @@ def attach_adapter(model: Any, folder: Path, *, name: str = "", slot: str = "def
     `name` is for messages, `slot` is PEFT's adapter name (without dots). Every weight of the
     folder must find its module and every adapted module its weight: raises NoOp where none
     does, UnsupportedAdapter where some do not or the folder cannot be read. The model is left as
-    it was then.
+    it was then. The adapter is to be used, not trained: none of its weights asks for a gradient.
     """
     name = name or folder.name
     config, weights = _read_adapter(folder, name)
@@ -117,7 +117,7 @@ def attach_adapter(model: Any, folder: Path, *, name: str = "", slot: str = "def
         detach_adapter(adapted, slot)
         raise UnsupportedAdapter(adapter=name, problem=problem)
     set_peft_model_state_dict(adapted, weights, adapter_name=slot)
-    adapted.set_adapter(slot)
+    adapted.set_adapter(slot, inference_mode=True)
     return adapted.eval()
 
 

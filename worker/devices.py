@@ -8,15 +8,20 @@ from typing import Any
 
 from shared.config import settings
 
+#: The driver and other processes keep the rest.
+_USABLE = 0.95
 _QUERY = "index,uuid,name,memory.total"
 
 
 @dataclass(frozen=True)
 class Devices:
-    """One slot a GPU, or `cpu_slots` slots of the CPU."""
+    """The GPUs, or `cpu_slots` slots of the CPU."""
 
     device: str
-    slots: int
+    #: MiB that jobs may use of each card, or a slot's part of the machine's memory.
+    cards: list[int]
+    #: What holds a card against every other pool on this machine: its UUID, or the slot's name.
+    names: list[str]
     info: dict[str, Any]
 
 
@@ -25,8 +30,12 @@ def find_devices() -> Devices:
     gpus = _gpus()
     info: dict[str, Any] = {"cores": os.cpu_count() or 1}
     if gpus:
-        return Devices("cuda", len(gpus), info | {"gpus": gpus})
-    return Devices("cpu", settings().cpu_slots, info)
+        cards = [int(float(gpu["memory.total"]) * _USABLE) for gpu in gpus]
+        return Devices("cuda", cards, [gpu["uuid"] for gpu in gpus], info | {"gpus": gpus})
+    slots = settings().cpu_slots
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    names = [f"{settings().host_name}-{slot}" for slot in range(slots)]
+    return Devices("cpu", [memory // slots] * slots, names, info)
 
 
 def _gpus() -> list[dict[str, str]]:

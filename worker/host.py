@@ -1,34 +1,38 @@
-"""The agent of one machine: claims jobs for its free slots, renews their leases, stops cleanly."""
+"""The agent of one machine: claims jobs for its cards, renews their leases, stops cleanly."""
 
-import fcntl
 import logging
-import os
 import random
 import threading
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from shared import db, leases
+from shared import db, leases, queue
+from shared.claims import Claim
 from shared.config import settings
-from shared.leases import Claim
-from worker import registration, sweeper
+from shared.dispatch import dispatch
+from shared.submission import base_of
+from worker import registration, room, sweeper
+from worker.cards import Cards, release
 from worker.devices import Devices, find_devices
 from worker.runners import Runners
 from worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
+#: Jobs of each owner that are looked at, beside one a card.
+_WINDOW = 16
 
 
 class HostAgent:
     """Runs jobs until told to stop; hints only make it look sooner."""
 
-    def __init__(self) -> None:
+    def __init__(self, runners: Runners | None = None) -> None:
         self.devices: Devices = find_devices()
-        self.runners = Runners()
+        self.runners = runners or Runners()
         self.stopping = threading.Event()
         self._look = threading.Event()
         self._slots = threading.Condition()
-        self._busy: dict[int, Supervisor] = {}
+        self._busy: list[Supervisor] = []
+        self._cards = Cards(self.devices)
         self._incarnation = ""
 
     def run(self) -> None:
@@ -43,7 +47,7 @@ class HostAgent:
         ]
         for loop in loops:
             loop.start()
-        logger.info("host %s: %d %s slots", settings().host_name, self.devices.slots,
+        logger.info("host %s: %d %s cards", settings().host_name, len(self.devices.cards),
                     self.devices.device)  # fmt: skip
         try:
             self._claim_until_stopped()
@@ -63,74 +67,70 @@ class HostAgent:
     def hint(self, timeout: float = 3600.0) -> None:
         """A job may be waiting: look for it as soon as a slot is free.
 
-        Blocks while every slot is busy, so that the broker keeps further hints for other hosts.
+        Blocks while every card is taken, so that the broker keeps further hints for other hosts.
         """
         with self._slots:
-            self._slots.wait_for(lambda: self._free_slot() is not None, timeout)
+            self._slots.wait_for(self._has_room, timeout)
         self._look.set()
 
-    def _free_slot(self) -> int | None:
-        free = (slot for slot in range(self.devices.slots) if slot not in self._busy)
-        return next(free, None)
+    def _has_room(self) -> bool:
+        """May another job fit? On GPUs several may share a card, so there it may always."""
+        held = sum(len(each.claim.cards) for each in self._busy)
+        return self.devices.device != "cpu" or held < len(self.devices.cards)
 
     def _claim_until_stopped(self) -> None:
         while not self.stopping.is_set():
             self._look.clear()
             try:
-                while not self.stopping.is_set() and self._start_one():
+                while not self.stopping.is_set() and self._start_some():
                     pass
             except (OperationalError, DBAPIError) as away:
                 logger.warning("database away: %s", away.orig)
             # The jitter keeps many hosts from asking in step.
             self._look.wait(settings().poll_seconds * random.uniform(0.75, 1.25))
 
-    def _start_one(self) -> bool:
-        """Claim and start one job; False when no slot is free or nothing is ready."""
-        slot = self._free_slot()
-        if slot is None:
+    def _start_some(self) -> bool:
+        """Claim and start what should run here now; False when nothing does."""
+        if not self._has_room() or room.trouble() is not None:
             return False
-        lock = self._lock_slot(slot)
-        if lock is None:
-            return False
-        claim = None
-        try:
-            claim = self._claim(slot)
-        finally:
-            if claim is None:
-                os.close(lock)
-        if claim is None:
-            return False
-        supervisor = Supervisor(claim, self.runners, self.devices.device, lock)
-        with self._slots:
-            self._busy[slot] = supervisor
-        name = f"job-{claim.job_id}"
-        threading.Thread(target=self._supervise, args=(supervisor, lock), name=name).start()
-        return True
-
-    def _claim(self, slot: int) -> Claim | None:
         with db.writing() as session:
             if not registration.is_accepting(session):
-                return None
-            return leases.claim(
+                return False
+            closed = self._cards.taken(self._our_cards())
+            registration.note_closed(session, closed)
+            found = dispatch(
                 session,
                 host=settings().host_name,
-                slot=slot,
                 device=self.devices.device,
                 lease_seconds=settings().lease_seconds,
+                window=len(self.devices.cards) + _WINDOW,
+                closed=closed,
             )
+            for claim in found.claims:
+                registration.remember_base(session, base_of(claim.spec))
+        for claim in found.claims:
+            self._start(claim)
+        for host in found.elsewhere:
+            queue.hint("", host=host)
+        return bool(found.claims)
 
-    def _lock_slot(self, slot: int) -> int | None:
-        """The slot's file lock, which its runner inherits: free only when that process is gone."""
-        path = settings().root / "run" / f"slot-{settings().host_name}-{slot}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return descriptor
+    def _our_cards(self) -> set[int]:
+        with self._slots:
+            return {card for each in self._busy for card in each.claim.cards}
 
-    def _supervise(self, supervisor: Supervisor, lock: int) -> None:
+    def _start(self, claim: Claim) -> None:
+        # On a CPU the slot is the job's alone; a GPU is, unless the job asked for a part of it.
+        whole = self.devices.device == "cpu" or not claim.shares_cards
+        locks = self._cards.lock(claim.cards, whole=whole)
+        supervisor = Supervisor(claim, self.runners, self.devices.device, locks or [])
+        with self._slots:
+            self._busy.append(supervisor)
+        if locks is None:
+            supervisor.refuse_cards()
+        name = f"job-{claim.job_id}"
+        threading.Thread(target=self._supervise, args=(supervisor,), name=name).start()
+
+    def _supervise(self, supervisor: Supervisor) -> None:
         claim = supervisor.claim
         logger.info("job %s (%s %s) begins", claim.job_id, claim.kind, claim.name)
         try:
@@ -139,9 +139,9 @@ class HostAgent:
             # Not the job's doing. Its lease runs out and it is tried again; the host goes on.
             logger.exception("job %s: the supervisor failed", claim.job_id)
         finally:
-            os.close(lock)
+            release(supervisor.card_locks)
             with self._slots:
-                del self._busy[claim.slot]
+                self._busy.remove(supervisor)
                 self._slots.notify_all()
             logger.info("job %s ends", claim.job_id)
             self._look.set()
@@ -157,12 +157,12 @@ class HostAgent:
 
     def _renew_once(self) -> None:
         with self._slots:
-            supervisors = list(self._busy.values())
+            supervisors = list(self._busy)
         with db.writing() as session:
             held = leases.renew(
                 session, [each.claim for each in supervisors], settings().lease_seconds
             )
-            alive = registration.beat(session, self._incarnation)
+            alive = registration.beat(session, self._incarnation, room.trouble())
         for each in supervisors:
             if (each.claim.job_id, each.claim.epoch) not in held:
                 each.lease_lost.set()
@@ -173,6 +173,6 @@ class HostAgent:
     def _end_attempts(self) -> None:
         """Ask every attempt to save and end, and wait until it has."""
         with self._slots:
-            for supervisor in self._busy.values():
+            for supervisor in self._busy:
                 supervisor.host_stopping.set()
             self._slots.wait_for(lambda: not self._busy)

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel, select
 
 from shared import db
+from shared.claims import Claim
 from shared.clock import db_now
 from shared.config import settings
-from shared.leases import Claim
 from shared.tables import Attempt, Job, JobState, Outcome
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,12 @@ class Journal:
         self._points: list[dict[str, Any]] = []
         self._checkpoints: list[dict[str, Any]] = []
         self._next_flush = 0.0
+        self._heard_at = time.monotonic()
+
+    @property
+    def away_for(self) -> float:
+        """Seconds since the database last answered."""
+        return time.monotonic() - self._heard_at
 
     def event(self, event: dict[str, Any]) -> None:
         """Take a phase, progress, metrics or log event of the runner."""
@@ -61,11 +67,12 @@ class Journal:
         self._checkpoints.append(self._key | {"step": step, "uri": uri})
         self._next_flush = 0.0
 
-    def flush(self, *, final: bool = False) -> Literal["held", "cancel", "lost", "away"]:
+    def flush(self, *, final: bool = False) -> Literal["held", "cancel", "preempt", "lost", "away"]:
         """Write what came in since the last second; say whether the job is still ours.
 
-        "cancel" means somebody asked the job to end, "away" that the database did not answer:
-        everything is kept for the next time. With `final` an absent database raises.
+        "cancel" means somebody asked the job to end, "preempt" that it should give way, "away" that
+        the database did not answer: everything is kept for the next time. With `final` an absent
+        database raises.
         """
         if not final and time.monotonic() < self._next_flush:
             return "held"
@@ -73,7 +80,9 @@ class Journal:
         try:
             if self._lines or self._points or self._checkpoints or self._attempt:
                 self._write()
-            return self._standing()
+            standing = self._standing()
+            self._heard_at = time.monotonic()
+            return standing
         except (OperationalError, DBAPIError) as away:
             if final:
                 raise
@@ -102,10 +111,10 @@ class Journal:
         if self._attempt == attempt:
             self._attempt = {}
 
-    def _standing(self) -> Literal["held", "cancel", "lost"]:
+    def _standing(self) -> Literal["held", "cancel", "preempt", "lost"]:
         with db.reading() as session:
             row = session.exec(
-                select(Job.cancel_requested_at).where(
+                select(Job.cancel_requested_at, Job.preempt_requested_at).where(
                     Job.id == self.claim.job_id,
                     Job.epoch == self.claim.epoch,
                     Job.state == JobState.RUNNING,
@@ -113,7 +122,10 @@ class Journal:
             ).all()
         if not row:
             return "lost"
-        return "held" if row[0] is None else "cancel"
+        cancelled, preempted = row[0]
+        if cancelled is not None:
+            return "cancel"
+        return "held" if preempted is None else "preempt"
 
     def retry_delay(self, session: Session, outcome: Outcome) -> float:
         """Seconds before the next try: none after the first failure, then doubling."""

@@ -1,19 +1,30 @@
 """Turning a claim into a WorkOrder: every name looked up, every file brought to this machine."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlmodel import Session, col, func, select
 
 from shared import base_models, datasets, results
-from shared.leases import Claim
+from shared.claims import Claim
 from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
-from shared.specs import EvaluationSpec, FusionSpec, Refresh, TrainingSpec, parse_spec
-from shared.storage import Store
+from shared.specs import EvaluationSpec, FusionSpec, Texts, TrainingSpec, parse_spec
+from shared.specs.fusion.learned import FromExamples
+from shared.storage import Store, damage
 from shared.tables import Attempt, Checkpoint, Dataset
 
+logger = logging.getLogger(__name__)
 
-def order_for(session: Session, claim: Claim, store: Store, device: str) -> WorkOrder:
-    """The order of one attempt.
+
+def order_for(
+    session: Session,
+    claim: Claim,
+    store: Store,
+    device: str,
+    tell: Callable[[str], None] = logger.warning,
+) -> WorkOrder:
+    """The order of one attempt; `tell` hears of checkpoints that had to be passed over.
 
     Raises the UserError of whatever the spec names and is gone since it was submitted.
     """
@@ -24,7 +35,7 @@ def order_for(session: Session, claim: Claim, store: Store, device: str) -> Work
         host=claim.host,
         spec=spec,
         folder=store.attempt_folder(claim.job_id, claim.epoch),
-        resume_from=_newest_checkpoint(session, claim.job_id, store),
+        resume_from=_newest_checkpoint(session, claim.job_id, store, tell),
         device=device,
         halvings=_out_of_memory_before(session, claim.job_id),
     )
@@ -39,9 +50,11 @@ def order_for(session: Session, claim: Claim, store: Store, device: str) -> Work
     else:
         order.adapters = [_adapter(session, store, name) for name in spec.adapters]
         order.base = _fusion_base(session, spec, order.adapters)
-        if isinstance(spec.params, Refresh):
+        if isinstance(spec.params, Texts):
             prompts = datasets.find(session, spec.params.dataset, "training")
             order.dataset = _file(store, prompts)
+    if isinstance(spec, FusionSpec) and isinstance(spec.params, FromExamples):
+        order.dataset = _file(store, datasets.find(session, spec.params.dataset, "training"))
     return order
 
 
@@ -69,17 +82,28 @@ def _file(store: Store, dataset: Dataset) -> DataFile:
     return DataFile(name=dataset.name, path=store.open_path(dataset.uri), sha256=dataset.sha256)
 
 
-def _newest_checkpoint(session: Session, job_id: str, store: Store) -> Path | None:
-    """Where to go on: the furthest complete checkpoint whose files are there."""
+def _newest_checkpoint(
+    session: Session, job_id: str, store: Store, tell: Callable[[str], None]
+) -> Path | None:
+    """Where to go on: the furthest checkpoint whose files are there and whole."""
     saved = session.exec(
         select(Checkpoint)
         .where(Checkpoint.job_id == job_id)
         .order_by(col(Checkpoint.epoch).desc(), col(Checkpoint.step).desc())
     ).all()
     for checkpoint in saved:
-        folder = store.open_path(checkpoint.uri)
-        if folder.is_dir():
+        try:
+            folder = store.open_path(checkpoint.uri)
+        except FileNotFoundError:
+            continue
+        # Only the newest few are kept; rows of the others outlive their files.
+        if not folder.is_dir():
+            continue
+        if not (wrong := damage(folder)):
             return folder
+        tell(
+            f"the checkpoint of step {checkpoint.step} is damaged, an earlier one is used: {wrong}"
+        )
     return None
 
 

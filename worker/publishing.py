@@ -5,22 +5,31 @@ from typing import Any
 from sqlmodel import Session
 
 from shared import results
+from shared.claims import Claim
 from shared.evaluations import read_result
-from shared.leases import Claim
 from shared.orders import WorkOrder
 from shared.specs import EvaluationSpec, FusionSpec
 from shared.storage import store
 from shared.tables import Job
 
 
-def publish(session: Session, claim: Claim, order: WorkOrder, described: dict[str, Any]) -> None:
-    """Record the adapter or the evaluation in `order.out`, whose manifest the runner has written.
+def upload(claim: Claim, order: WorkOrder) -> str:
+    """Bring `order.out` to where every host can read it; return its URI. Raises StoreAway.
+
+    Outside any transaction: it may take minutes. Until the row is there nobody looks at it.
+    """
+    return store().publish(order.out, f"jobs/{claim.job_id}/a{claim.epoch}/out")
+
+
+def publish(
+    session: Session, claim: Claim, order: WorkOrder, uri: str, described: dict[str, Any]
+) -> None:
+    """Record the adapter or the evaluation in `order.out`, uploaded to `uri`.
 
     `described` is the runner's result event: sha256, bytes and, of an adapter, rank and facts.
     """
     job = session.get(Job, claim.job_id)
     user = job.user if job is not None else ""
-    uri = store().publish(order.out, f"jobs/{claim.job_id}/a{claim.epoch}/out")
     if isinstance(order.spec, EvaluationSpec):
         results.record_evaluation(session, claim, order.spec, read_result(order.out), user)
         return

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import secrets
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import update
 from sqlmodel import Session, select
@@ -12,9 +12,12 @@ from sqlmodel import Session, select
 from shared import events, leases
 from shared.clock import db_now
 from shared.config import settings
-from shared.errors import HostTaken
+from shared.errors import HostTaken, SqliteShared
 from shared.tables import Host
 from worker.devices import Devices
+
+#: Bases a host is taken to have at hand.
+_REMEMBERED = 8
 
 
 def lock_host() -> IO[str]:
@@ -37,10 +40,13 @@ def register(session: Session, devices: Devices) -> str:
     """Enter this host, or take over its row from the worker that ran here before.
 
     Jobs which that worker left running go back to the queue at once: it held our lock, so it is
-    dead, and its runners died with it. Raises HostTaken when a worker elsewhere uses this name.
+    dead, and its runners died with it. Raises HostTaken when a worker elsewhere uses this name,
+    SqliteShared when one on another machine uses this SQLite file.
     """
     name, identity = settings().host_name, _identity()
     now = session.scalar(select(db_now())) or 0.0
+    if session.get_bind().dialect.name == "sqlite":
+        _require_one_machine(session, now)
     host = session.get(Host, name)
     if host is None:
         host = Host(name=name)
@@ -51,28 +57,77 @@ def register(session: Session, devices: Devices) -> str:
     else:
         leases.expire(session, host=name)
     host.incarnation = secrets.token_hex(8)
-    host.device, host.slots = devices.device, devices.slots
-    host.info = devices.info | {"identity": identity}
+    host.device, host.slots, host.cards = devices.device, len(devices.cards), devices.cards
+    host.labels = labels()
+    host.info = devices.info | {"identity": identity, "boot": _boot()}
     host.started_at = host.heartbeat_at = now
-    events.record(session, "host-started", actor=name, slots=devices.slots, device=devices.device)
+    host.trouble = None
+    events.record(
+        session, "host-started", actor=name, cards=len(devices.cards), device=devices.device
+    )
     return host.incarnation
 
 
-def beat(session: Session, incarnation: str) -> bool:
-    """Say that this host is alive; False when another worker has taken its name."""
+def beat(session: Session, incarnation: str, trouble: dict[str, Any] | None = None) -> bool:
+    """Say that this host is alive, and why it takes nothing new when it does not.
+
+    False when another worker has taken its name.
+    """
+    host = session.exec(
+        select(Host).where(Host.name == settings().host_name, Host.incarnation == incarnation)
+    ).first()
+    if host is None:
+        return False
+    if (trouble is None) != (host.trouble is None):
+        kind = "host-recovered" if trouble is None else "host-in-trouble"
+        events.record(session, kind, actor=host.name, trouble=trouble)
     table = Host.metadata.tables["host"]
     alive = session.connection().execute(
         update(table)
-        .where(table.c.name == settings().host_name, table.c.incarnation == incarnation)
-        .values(heartbeat_at=db_now())
+        .where(table.c.name == host.name, table.c.incarnation == incarnation)
+        .values(heartbeat_at=db_now(), trouble=trouble)
     )
     return alive.rowcount == 1
+
+
+def labels() -> list[str]:
+    """What jobs can ask this host for: its name, and the labels of its settings."""
+    own = [settings().host_name, *settings().host_labels.split(",")]
+    return sorted({label.strip() for label in own if label.strip()})
+
+
+def note_closed(session: Session, cards: set[int]) -> None:
+    """Tell the other hosts which cards cannot be used, so that they place nothing there."""
+    host = session.get(Host, settings().host_name)
+    if host is not None and host.closed != sorted(cards):
+        host.closed = sorted(cards)
+        session.flush()
+
+
+def remember_base(session: Session, name: str) -> None:
+    """Note that this base was just used here: jobs that need it are sent here first."""
+    host = session.get(Host, settings().host_name)
+    if host is not None and name and host.bases[:1] != [name]:
+        host.bases = [name, *(base for base in host.bases if base != name)][:_REMEMBERED]
 
 
 def is_accepting(session: Session) -> bool:
     """May this host claim new jobs, or is it drained?"""
     accepting = session.exec(select(Host.accepting).where(Host.name == settings().host_name))
     return accepting.first() is not False
+
+
+def _require_one_machine(session: Session, now: float) -> None:
+    for host in session.exec(select(Host)).all():
+        alive = now - host.heartbeat_at < settings().lease_seconds
+        if alive and host.info.get("boot", _boot()) != _boot():
+            raise SqliteShared(other=host.name)
+
+
+def _boot() -> str:
+    """What tells running machines apart, containers of one machine alike."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""
 
 
 def _identity() -> str:

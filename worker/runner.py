@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from shared.orders import WorkOrder
 from shared.storage import seal, size_of
 from worker.reporting import AdapterResult, Stopped
 
+#: An order and a report in, what the supervisor is told about the result out.
+Work = Callable[[WorkOrder, "PipeReport"], dict[str, Any]]
 #: Exit code of a runner that was asked to stop and saved a checkpoint (128 + SIGTERM).
 STOPPED = 143
 
@@ -67,13 +70,13 @@ def preload() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def run(order_path: str, descriptor: int) -> int:
-    """Run the order in that file; return the exit code."""
+def run(order_path: str, descriptor: int, work: Work | None = None) -> int:
+    """Run the order in that file with the engine of its kind, or `work`; return the exit code."""
     report = PipeReport(descriptor)
     order: WorkOrder | None = None
     try:
         order = WorkOrder.model_validate_json(Path(order_path).read_bytes())
-        report.send("result", **_work(order, report))
+        report.send("result", **(work or _work)(order, report))
     except Stopped:
         report.send("stopped")
         return STOPPED

@@ -71,9 +71,13 @@ class Runner:
 
 
 class Runners:
-    """Starts runners through a zygote, and a new zygote where the old one died."""
+    """Starts runners through a zygote, and a new zygote where the old one died.
 
-    def __init__(self) -> None:
+    `module` is what the zygote imports before it forks: its `preload` and `run` do a job's work.
+    """
+
+    def __init__(self, module: str = "worker.runner") -> None:
+        self._module = module
         self._lock = threading.Lock()
         self._tickets = count()
         self._replies: Queue[dict[str, Any]] = Queue()
@@ -89,21 +93,23 @@ class Runners:
         with self._lock:
             self._zygote()
 
-    def start(self, order: Path, environment: dict[str, str], slot_lock: int) -> Runner:
+    def start(self, order: Path, environment: dict[str, str], card_locks: list[int]) -> Runner:
         """Fork a runner for the order in that file. Raises Internal when none can be started.
 
         A zygote that dies meanwhile takes its runners along, so the request is made once more of
         a new one.
         """
         with self._lock:
-            runner = self._fork(order, environment, slot_lock)
+            runner = self._fork(order, environment, card_locks)
             if runner is None:
-                runner = self._fork(order, environment, slot_lock)
+                runner = self._fork(order, environment, card_locks)
         if runner is None:
             raise Internal(detail="no runner could be started: its zygote died twice")
         return runner
 
-    def _fork(self, order: Path, environment: dict[str, str], slot_lock: int) -> Runner | None:
+    def _fork(
+        self, order: Path, environment: dict[str, str], card_locks: list[int]
+    ) -> Runner | None:
         """Ask the zygote for a runner; None when it died instead."""
         control = self._zygote()
         events_read, events_write = os.pipe()
@@ -111,7 +117,7 @@ class Runners:
         ticket = next(self._tickets)
         request = {"order": str(order), "environment": environment, "ticket": ticket}
         try:
-            descriptors = [events_write, log_write, slot_lock]
+            descriptors = [events_write, log_write, *card_locks]
             socket.send_fds(control, [json.dumps(request).encode()], descriptors)
             reply = self._replies.get(timeout=_START_SECONDS)
         except (OSError, Empty):
@@ -139,7 +145,7 @@ class Runners:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.zygote", str(theirs.fileno())],
+                [sys.executable, "-m", "worker.zygote", str(theirs.fileno()), self._module],
                 pass_fds=[theirs.fileno()],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """One attempt of one job, from claim to commit: starts the runner, passes on what it says,
 stops it when asked, and ends the job in one transaction with everything it made."""
 
+import errno
 import json
 import logging
 import os
@@ -15,15 +16,15 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shared import db, leases
+from shared.claims import Claim
 from shared.config import settings
-from shared.errors import DiskFull, GraftError, TimeLimit
-from shared.leases import Claim
+from shared.errors import DiskFull, GraftError, Internal, StoreAway, TimeLimit
 from shared.orders import WorkOrder
 from shared.storage import store
 from shared.tables import JobState, Outcome
 from worker.journal import Journal
 from worker.ordering import order_for
-from worker.publishing import publish
+from worker.publishing import publish, upload
 from worker.runners import Runner, Runners
 from worker.verdicts import Verdict, judge
 
@@ -34,11 +35,11 @@ _TICK = 0.25
 class Supervisor:
     """Runs one claim; the agent renews its lease and tells it when the lease is lost."""
 
-    def __init__(self, claim: Claim, runners: Runners, device: str, slot_lock: int) -> None:
+    def __init__(self, claim: Claim, runners: Runners, device: str, card_locks: list[int]) -> None:
         self.claim = claim
         self.runners = runners
         self.device = device
-        self.slot_lock = slot_lock
+        self.card_locks = card_locks
         self.journal = Journal(claim)
         #: Set by the agent when another host holds the job now, or the pool took it back.
         self.lease_lost = threading.Event()
@@ -48,33 +49,67 @@ class Supervisor:
         self._asked: Outcome | None = None
         self._over_time: GraftError | None = None
         self._kill_at: float | None = None
+        #: Where the result lies in the store, once it does.
+        self._uri = ""
+        self._no_cards = False
+
+    def refuse_cards(self) -> None:
+        """The cards were taken by something outside the pool meanwhile: hand the job back."""
+        self._no_cards = True
 
     def run(self) -> None:
         """Run the attempt to its end; never raises for anything the job did."""
         order: WorkOrder | None = None
+        if self._no_cards:
+            self.journal.log("warning", "its cards were taken by another process; queued again")
+            self._commit(Verdict(outcome=Outcome.STOPPED), None)
+            return
         try:
             order = self._order()
+            if order is None:
+                return
             verdict = self._attempt(order)
+        except StoreAway as wrong:
+            verdict = Verdict(outcome=Outcome.RETRY, error=wrong.record())
         except GraftError as wrong:
             verdict = Verdict(outcome=Outcome.FAILED, error=wrong.record())
         except OSError as wrong:
-            full = DiskFull(host=self.claim.host, path=wrong.filename or str(settings().root))
             self.journal.log("error", str(wrong))
-            verdict = Verdict(outcome=Outcome.FAILED, error=full.record())
+            verdict = self._broken_off(wrong)
         if not self.lease_lost.is_set():
             self._commit(verdict, order)
 
-    def _order(self) -> WorkOrder:
-        with db.reading() as session:
-            order = order_for(session, self.claim, store(), self.device)
-        order.folder.mkdir(parents=True, exist_ok=True)
-        path = order.folder / "order.json"
-        path.write_text(order.model_dump_json(indent=1))
-        return order
+    def _broken_off(self, wrong: OSError) -> Verdict:
+        """This machine's files would not do: full is final, anything else deserves another try."""
+        if wrong.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = DiskFull(host=self.claim.host, path=wrong.filename or str(settings().root))
+            return Verdict(outcome=Outcome.FAILED, error=full.record())
+        return Verdict(outcome=Outcome.RETRY, error=Internal(detail=str(wrong)).record())
+
+    def _order(self) -> WorkOrder | None:
+        """The order, once the database and the store answer; None when the lease was lost first."""
+        while not self.lease_lost.is_set():
+            try:
+                with db.reading() as session:
+                    order = order_for(session, self.claim, store(), self.device, self._warn)
+            except (OperationalError, DBAPIError) as away:
+                logger.warning("job %s: database away: %s", self.claim.job_id, away.orig)
+                self.lease_lost.wait(1.0)
+                continue
+            order.folder.mkdir(parents=True, exist_ok=True)
+            (order.folder / "order.json").write_text(order.model_dump_json(indent=1))
+            return order
+        return None
+
+    def _warn(self, text: str) -> None:
+        self.journal.log("warning", text)
 
     def _attempt(self, order: WorkOrder) -> Verdict:
-        environment = {"CUDA_VISIBLE_DEVICES": str(self.claim.slot)} if self._on_gpu() else {}
-        runner = self.runners.start(order.folder / "order.json", environment, self.slot_lock)
+        cards = ",".join(map(str, self.claim.cards))
+        # The pool numbers cards as nvidia-smi does; CUDA by itself puts the fastest first.
+        numbered = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": cards}
+        environment = numbered if self._on_gpu() else {}
+        runner = self.runners.start(order.folder / "order.json", environment, self.card_locks)
         try:
             code = self._watch(runner, order)
         finally:
@@ -117,8 +152,11 @@ class Supervisor:
             runner.kill()
         elif state == "cancel":
             self._ask(runner, Outcome.CANCELLED)
-        elif self.host_stopping.is_set():
+        elif self.host_stopping.is_set() or self.journal.away_for > settings().orphan_grace:
+            # Cut off for so long, its lease is gone: the checkpoint is all that may still count.
             self._ask(runner, Outcome.STOPPED)
+        elif state == "preempt":
+            self._ask(runner, Outcome.PREEMPTED)
         elif 0 < order.spec.time_limit < running_for:
             self._over_time = TimeLimit(limit=order.spec.time_limit)
             self._ask(runner, Outcome.FAILED)
@@ -129,7 +167,11 @@ class Supervisor:
         """SIGTERM once; SIGKILL when it has not ended within the grace time."""
         if self._asked is None:
             self._asked = why
-            self._kill_at = time.monotonic() + settings().cancel_grace_seconds
+            preempted = why is Outcome.PREEMPTED
+            grace = (
+                settings().preempt_grace_seconds if preempted else settings().cancel_grace_seconds
+            )
+            self._kill_at = time.monotonic() + grace
             runner.signal(signal.SIGTERM)
 
     def _event(self, line: bytes) -> None:
@@ -137,12 +179,17 @@ class Supervisor:
         if event["type"] in ("result", "error", "stopped"):
             self._final = event
         elif event["type"] == "checkpoint":
-            folder = Path(event["folder"])
-            root = store()
-            key = f"jobs/{self.claim.job_id}/a{self.claim.epoch}/checkpoints/{folder.name}"
-            self.journal.checkpoint(event["step"], root.publish(folder, key))
+            self._keep(event["step"], Path(event["folder"]))
         else:
             self.journal.event(event)
+
+    def _keep(self, step: int, folder: Path) -> None:
+        """A checkpoint that cannot be stored now is only one fewer to go on from."""
+        key = f"jobs/{self.claim.job_id}/a{self.claim.epoch}/checkpoints/{folder.name}"
+        try:
+            self.journal.checkpoint(step, store().publish(folder, key))
+        except (StoreAway, FileNotFoundError) as wrong:
+            self.journal.log("warning", f"the checkpoint of step {step} was not stored: {wrong}")
 
     def _output(self, line: bytes) -> None:
         """What libraries print; kept, since it is often the only hint to what went wrong."""
@@ -160,8 +207,8 @@ class Supervisor:
             try:
                 self.journal.flush(final=True)
                 state = self._try_commit(verdict, order)
-            except (OperationalError, DBAPIError) as away:
-                logger.warning("job %s: cannot commit yet: %s", self.claim.job_id, away.orig)
+            except (OperationalError, DBAPIError, StoreAway) as away:
+                logger.warning("job %s: cannot commit yet: %s", self.claim.job_id, away)
                 self.lease_lost.wait(1.0)
                 continue
             if state is JobState.SUCCEEDED and order is not None:
@@ -169,6 +216,9 @@ class Supervisor:
             return
 
     def _try_commit(self, verdict: Verdict, order: WorkOrder | None) -> JobState | None:
+        made = verdict.described if order is not None else None
+        if made is not None and order is not None and not self._uri:
+            self._uri = upload(self.claim, order)
         with db.writing() as session:
             state = leases.commit(
                 session,
@@ -180,8 +230,8 @@ class Supervisor:
             if state is None:
                 session.rollback()
                 return None
-            if verdict.described is not None and order is not None:
-                publish(session, self.claim, order, verdict.described)
+            if made is not None and order is not None:
+                publish(session, self.claim, order, self._uri, made)
             return state
 
 
@@ -205,7 +255,13 @@ class _Lines:
 
 
 def _tidy(order: WorkOrder) -> None:
-    """After publishing, this job's checkpoints and earlier attempts are of no more use."""
+    """After publishing, this job's checkpoints and earlier attempts are of no more use.
+
+    Beside a remote store, neither is this disk's copy of what was published.
+    """
+    if store().local is None:
+        shutil.rmtree(order.folder.parent, ignore_errors=True)
+        return
     shutil.rmtree(order.folder / "checkpoints", ignore_errors=True)
     for folder in order.folder.parent.iterdir():
         if folder != order.folder:

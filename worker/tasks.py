@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery
 
+from shared.config import settings
 from shared.queue import RUN_JOB, make_app
 from worker.host import HostAgent
 
@@ -14,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 def make_worker(broker: str, agent: HostAgent) -> Celery:
     """The Celery app of this host: `graft.run_job(job_id)` wakes the agent."""
-    app = make_app(broker)
+    app = make_app(broker, settings().host_name)
 
     @app.task(name=RUN_JOB)
     def run_job(job_id: str) -> None:

@@ -1,7 +1,7 @@
 """The process runners are forked from: torch, transformers and peft imported, CUDA never touched.
 
 The host agent starts it with one end of a socket. A request is a JSON object and three file
-descriptors (events, log, slot lock); the answer is the runner's pid, and later its exit status.
+descriptors (events, log, card locks); the answer is the runner's pid, and later its exit status.
 When the agent goes away, even by kill -9, the socket closes and every runner is killed: a runner
 without a supervisor could only waste its card.
 """
@@ -15,35 +15,38 @@ import signal
 import socket
 import sys
 import threading
+from importlib import import_module
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _MAX_REQUEST = 1 << 16
+#: Events, log, and the lock of each card.
+_MAX_DESCRIPTORS = 2 + 64
 
 
 def main() -> None:
-    """Serve fork requests on the socket whose descriptor is the first argument."""
+    """Serve fork requests: the arguments are the socket's descriptor and the runner's module."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    _import_engines(control)
+    runner = _import_engines(control, sys.argv[2])
     for number in (signal.SIGINT, signal.SIGTERM):
         # Ctrl-C reaches the whole terminal group; the agent decides when runners stop.
         signal.signal(number, signal.SIG_IGN)
-    Zygote(control).serve()
+    Zygote(control, runner).serve()
 
 
-def _import_engines(control: socket.socket) -> None:
+def _import_engines(control: socket.socket, module: str) -> Any:
     """Pay the seconds of importing once, before any job asks; end when the agent ends first."""
     imported = threading.Event()
     watch = threading.Thread(target=_end_with_agent, args=(control, imported))
     watch.start()
     try:
-        import worker.runner
-
-        worker.runner.preload()
+        runner = import_module(module)
+        runner.preload()
     finally:
         imported.set()
         # No thread may be left when runners are forked.
         watch.join()
+    return runner
 
 
 def _end_with_agent(control: socket.socket, imported: threading.Event) -> None:
@@ -55,10 +58,11 @@ def _end_with_agent(control: socket.socket, imported: threading.Event) -> None:
 
 
 class Zygote:
-    """Forks runners and watches them end."""
+    """Forks runners and watches them end; `runner` is the module whose `run` does a job."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, runner: Any) -> None:
         self.control = control
+        self.runner = runner
         self.runners: set[int] = set()
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
@@ -83,7 +87,11 @@ class Zygote:
 
     def _serve_request(self) -> bool:
         """Fork one runner; False when the agent has closed the socket."""
-        data, descriptors, _, _ = socket.recv_fds(self.control, _MAX_REQUEST, 3)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.control, _MAX_REQUEST, _MAX_DESCRIPTORS)
+        except ConnectionResetError:
+            # The agent died without having read what it was told.
+            return False
         if not data:
             return False
         request = json.loads(data)
@@ -109,15 +117,13 @@ class Zygote:
             os._exit(70)  # it died before we could ask to die with it
         os.setsid()
         self.control.close()
-        events, log, _lock = descriptors
+        events, log, *_locks = descriptors
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.environ.update(request["environment"])
-        from worker.runner import run
-
         code = 70
         try:
-            code = run(request["order"], events)
+            code = self.runner.run(request["order"], events)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -137,7 +143,7 @@ class Zygote:
     def _tell(self, message: dict[str, Any]) -> None:
         try:
             self.control.sendall(json.dumps(message).encode() + b"\n")
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             # The agent is gone; the next select sees the closed socket and ends the runners.
             return
 

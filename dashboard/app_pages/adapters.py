@@ -8,6 +8,7 @@ from dashboard import address, charts, language, moments, parts, queries
 from dashboard.archive import zipped
 from dashboard.language import Words
 from shared import db, results
+from shared.specs import FUSION_METHODS
 from shared.storage import store
 from shared.tables import Adapter
 
@@ -77,9 +78,9 @@ def columns(words: Words) -> dict[str, Any]:
             words("adapters.method"),
             options=[
                 words.code("method", each)
-                for each in ("train", "weighted_sum", "copy", "refresh")
+                for each in ("train", *FUSION_METHODS)
             ],
-            color=["green", "blue", "orange", "violet"],
+            color="auto",
         ),
         "base": words("adapters.base"),
         "rank": words("adapters.rank"),

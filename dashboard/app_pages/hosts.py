@@ -8,6 +8,7 @@ from dashboard import language, moments, parts, queries
 from dashboard.language import Words
 from shared import db
 from shared.config import settings
+from shared.errors import explain
 from shared.tables import Host, Job
 
 
@@ -15,7 +16,7 @@ def standing(host: Host, now: float) -> str:
     """alive, drained (takes nothing new), or stale: no heartbeat for a lease's length."""
     if now - host.heartbeat_at > settings().lease_seconds:
         return "stale"
-    return "alive" if host.accepting else "drained"
+    return "alive" if host.accepting and not host.trouble else "drained"
 
 
 COLOURS: dict[str, tuple[parts.Colour, str]] = {
@@ -65,6 +66,8 @@ def card(words: Words, host: Host, running: list[Job], now: float) -> None:
                 st.caption(f"{words.code('kind', job.kind)} · {job.user} · {took}")
         if state == "stale":
             st.caption(words("hosts.stale.help"))
+        elif host.trouble:
+            st.warning(explain(host.trouble, words.language), icon=":material/hard_drive:")
 
 
 @st.fragment(run_every=5)

@@ -8,7 +8,7 @@ from dashboard import address, language, parts, queries
 from dashboard.forms import Form, Offers, fold
 from dashboard.language import Words
 from dashboard.queries import Choice
-from shared import db, jobs
+from shared import db, jobs, why
 from shared.config import settings
 from shared.errors import GraftError
 from shared.specs import BASE_ARM, FUSION_METHODS, SPECS, TRANSFERS, parse_spec
@@ -71,18 +71,15 @@ def train(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
 
 def fuse(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
     """The form of a fusion; the method decides which parameters it has."""
-    method = st.segmented_control(
+    chosen = st.selectbox(
         words("submit.method"),
         list(FUSION_METHODS),
         format_func=words.codes("method"),
-        default="weighted_sum",
         key="draft.fuse.method",
-        required=True,
         persist_state="session",
     )
-    chosen = method or "weighted_sum"
     st.caption(words(f"method.{chosen}.help"))
-    transfer = FUSION_METHODS[chosen] in TRANSFERS
+    transfer = issubclass(FUSION_METHODS[chosen], TRANSFERS)
     form = Form(SPECS["fuse"], "fuse", words, offered)
     own = Form(FUSION_METHODS[chosen], f"fuse.{chosen}", words, offered)
     values = form.basic(
@@ -133,7 +130,7 @@ def confirmation(words: Words, kind: str) -> None:
         return
     with db.reading() as session:
         job = jobs.find(session, job_id)
-        place = jobs.position(session, job)
+        place = why.place(session, job)
     if job.kind != kind:
         return
     text = (

@@ -12,6 +12,7 @@ from shared.cli.session import live_hosts
 from shared.errors import explain
 from shared.language import language, say
 from shared.tables import Attempt, Job, JobState
+from shared.why import why
 
 LOOK_SECONDS = 0.4
 
@@ -19,9 +20,9 @@ LOOK_SECONDS = 0.4
 def wait_for(job: Job, wait: bool) -> int:
     """Print a submitted job's id (or JSON) and, with `wait`, follow it; return the exit code."""
     with db.reading() as session:
-        place = job_service.position(session, job)
+        answer = why(session, job)
         hosts = live_hosts(session)
-    note(say(f"{job.name}: place {place} in the queue", f"{job.name}：队列第 {place} 位"))
+    note(f"{job.name}: {answer.text(language())}")
     if not hosts:
         note(
             say(

@@ -1,33 +1,125 @@
-"""`graft hosts`: the machines of the pool."""
+"""`graft hosts`, `top`, `drain`, `undrain`: the machines of the pool and what runs on them."""
+
+from typing import Any
 
 import click
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 
 from shared import db
-from shared.cli.output import duration, emit, table
+from shared import hosts as host_service
+from shared.cli.output import duration, emit, note, table
 from shared.cli.parts import Command
-from shared.cli.session import AWAY_SECONDS, now, require_database
-from shared.language import say
-from shared.tables import Host, Job, JobState
+from shared.cli.session import AWAY_SECONDS, now, require_database, whoami
+from shared.errors import explain
+from shared.hosts import Busy
+from shared.language import language, say
+from shared.tables import Host
+
+_STATES = {"away": "失联", "up": "在线", "draining": "排空中", "in trouble": "有故障"}
+
+
+def _state(host: Host, at: float) -> str:
+    if at - host.heartbeat_at > AWAY_SECONDS:
+        return "away"
+    if not host.accepting:
+        return "draining"
+    return "in trouble" if host.trouble else "up"
+
+
+def _look() -> tuple[list[Host], dict[str, list[Busy]], float]:
+    require_database()
+    with db.reading() as session:
+        found = list(session.exec(select(Host).order_by(col(Host.name))).all())
+        return found, host_service.busy(session), now(session)
 
 
 @click.command(cls=Command, help=say("List the machines of the pool.", "列出资源池中的主机。"))
 def hosts() -> None:
-    require_database()
-    with db.reading() as session:
-        found = list(session.exec(select(Host).order_by(col(Host.name))).all())
-        running = select(Job.host, func.count()).where(Job.state == JobState.RUNNING)
-        busy = dict(list(session.exec(running.group_by(col(Job.host))).all()))
-        at = now(session)
+    found, running, at = _look()
     rows = []
     data = []
     for host in found:
-        silent = at - host.heartbeat_at
-        state = "away" if silent > AWAY_SECONDS else "up" if host.accepting else "draining"
-        jobs = busy.get(host.name, 0)
-        names = {"away": "失联", "up": "在线", "draining": "排空中"}
-        shown = say(state, names[state])
-        rows.append((host.name, host.device, f"{jobs}/{host.slots}", shown, duration(silent)))
-        data.append(host.model_dump(mode="json") | {"state": state, "running": jobs})
-    headings = say("name device busy state heard", "名称 设备 占用 状态 最近心跳").split()
-    emit(data, table(headings, rows))
+        state = _state(host, at)
+        on_it = running.get(host.name, [])
+        taken = len({card for each in on_it for card in each.attempt.cards})
+        shown = say(state, _STATES[state])
+        silent = duration(at - host.heartbeat_at)
+        rows.append((host.name, host.device, f"{taken}/{host.slots}", len(on_it), shown, silent))
+        data.append(host.model_dump(mode="json") | {"state": state, "running": len(on_it)})
+        if host.trouble:
+            note(f"{host.name}: {explain(host.trouble, language())}")
+    headings = say("name device cards jobs state heard", "名称 设备 卡 任务 状态 最近心跳")
+    emit(data, table(headings.split(), rows))
+
+
+@click.command(
+    cls=Command,
+    help=say("What runs where, card by card, and who waits.", "逐卡显示正在运行的任务与排队情况。"),
+)
+def top() -> None:
+    found, running, at = _look()
+    rows: list[tuple[Any, ...]] = []
+    data: list[dict[str, Any]] = []
+    for host in found:
+        for card, memory in enumerate(host.cards):
+            on_it = [each for each in running.get(host.name, []) if card in each.attempt.cards]
+            for each in on_it or [None]:
+                rows.append(_row(host, card, memory, each, at))
+                data.append(_data(host, card, memory, each))
+    with db.reading() as session:
+        waiting = host_service.queued_by_user(session)
+    headings = say(
+        "host card memory job user kind name for phase",
+        "主机 卡 显存 任务 用户 类型 名称 已运行 阶段",
+    )
+    lines = [table(headings.split(), rows)]
+    lines += [say(f"{user}: {count} queued", f"{user}：{count} 个排队") for user, count in waiting]
+    emit({"cards": data, "queued": dict(waiting)}, "\n".join(lines))
+
+
+def _row(host: Host, card: int, memory: int, each: Busy | None, at: float) -> tuple[Any, ...]:
+    if each is None:
+        return (host.name, card, f"{memory} MiB", "–", "", "", "", "", "")
+    job, attempt = each.job, each.attempt
+    held = f"{job.vram_mb or memory}/{memory} MiB"
+    running_for = duration(at - attempt.started_at)
+    return (
+        host.name, card, held, job.id, job.user, job.kind, job.name, running_for, attempt.phase,
+    )  # fmt: skip
+
+
+def _data(host: Host, card: int, memory: int, each: Busy | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {"host": host.name, "card": card, "memory_mb": memory, "job": None}
+    if each is not None:
+        shown |= {"job": each.job.id, "user": each.job.user, "phase": each.attempt.phase}
+    return shown
+
+
+@click.command(
+    cls=Command,
+    help=say(
+        "Let hosts finish what they run and take nothing new.", "让主机完成当前任务且不再接新任务。"
+    ),
+)
+@click.argument("host", nargs=-1, required=True)
+def drain(host: tuple[str, ...]) -> None:
+    _set(host, accepting=False)
+
+
+@click.command(cls=Command, help=say("Let hosts take jobs again.", "让主机重新接受任务。"))
+@click.argument("host", nargs=-1, required=True)
+def undrain(host: tuple[str, ...]) -> None:
+    _set(host, accepting=True)
+
+
+def _set(names: tuple[str, ...], *, accepting: bool) -> None:
+    require_database()
+    with db.writing() as session:
+        for name in names:
+            host_service.drain(session, name, accepting=accepting, actor=whoami())
+    for name in names:
+        if accepting:
+            note(say(f"{name}: takes jobs again", f"{name}：重新接受任务"))
+        else:
+            note(say(f"{name}: takes nothing new", f"{name}：不再接新任务"))
+    emit(list(names), "\n".join(names))

@@ -16,6 +16,7 @@ from shared.errors import explain
 from shared.language import language, say
 from shared.specs import SPECS
 from shared.tables import Job, JobState
+from shared.why import why
 
 
 @click.group(
@@ -48,6 +49,7 @@ def jobs(context: click.Context) -> None:
 )
 @click.option("--user", default="", help=say("Only this user's jobs.", "只列该用户的任务。"))
 @click.option("--mine", is_flag=True, help=say("Only your jobs.", "只列自己的任务。"))
+@click.option("--sweep", default="", help=say("Only this sweep's.", "只列该网格的任务。"))
 @click.option("--text", default="", help=say("Part of a name, or an id.", "名称片段或编号。"))
 @click.option(
     "--limit",
@@ -56,16 +58,24 @@ def jobs(context: click.Context) -> None:
     help=say("At most this many. Default: 50.", "最多列出多少个。默认：50。"),
 )
 def ls(
-    states: Sequence[str], kinds: Sequence[str], user: str, mine: bool, text: str, limit: int
+    states: Sequence[str],
+    kinds: Sequence[str],
+    user: str,
+    mine: bool,
+    sweep: str,
+    text: str,
+    limit: int,
 ) -> None:
-    _list(states, kinds, whoami() if mine else user, text, limit)
+    _list(states, kinds, whoami() if mine else user, text, limit, sweep)
 
 
-def _list(states: Sequence[str], kinds: Sequence[str], user: str, text: str, limit: int) -> None:
+def _list(
+    states: Sequence[str], kinds: Sequence[str], user: str, text: str, limit: int, sweep: str = ""
+) -> None:
     require_database()
     with db.reading() as session:
         found = job_service.listing(
-            session, states=states, kinds=kinds, user=user, text=text, limit=limit
+            session, states=states, kinds=kinds, user=user, text=text, sweep=sweep, limit=limit
         )
         at = now(session)
     rows = [
@@ -101,6 +111,8 @@ def show(job: str) -> None:
     ]
     if data["position"] is not None:
         lines.append(say("place in the queue", "队列位置") + f"  {data['position']}")
+    if data["waits"] is not None:
+        lines.append(data["waits"])
     lines += [
         say("waits for", "等待") + f"  {n['name']} ({state_word(n['state'])})"
         for n in data["needs"]
@@ -117,8 +129,10 @@ def show(job: str) -> None:
 
 
 def _details(session: Session, job: Job) -> dict[str, Any]:
+    answer = why(session, job)
     return job_service.as_json(job) | {
-        "position": job_service.position(session, job),
+        "position": answer.place,
+        "waits": None if job.state != JobState.QUEUED else answer.text(language()),
         "needs": [
             {"id": each.id, "name": each.name, "state": each.state}
             for each in job_service.needs(session, job.id)
@@ -141,12 +155,14 @@ def _flat(spec: dict[str, Any]) -> list[tuple[str, Any]]:
     return own + inner
 
 
-@click.command(cls=Command, help=say("Cancel jobs.", "取消任务。"))
-@click.argument("job", nargs=-1, required=True)
-def cancel(job: tuple[str, ...]) -> None:
-    require_database()
-    with db.reading() as session:
-        found = [job_service.find(session, each) for each in job]
+@click.command(
+    cls=Command,
+    help=say("Cancel jobs, or a whole sweep.", "取消任务，或整组网格任务。"),
+)
+@click.argument("job", nargs=-1)
+@click.option("--sweep", default="", help=say("All jobs of this sweep.", "该网格的所有任务。"))
+def cancel(job: tuple[str, ...], sweep: str) -> None:
+    found = _chosen(job, sweep, (JobState.QUEUED, JobState.RUNNING))
     ended = []
     for each in found:
         state = job_service.cancel(each.id, user=whoami())
@@ -158,15 +174,27 @@ def cancel(job: tuple[str, ...]) -> None:
     emit(ended, "\n".join(each["id"] for each in ended))
 
 
-@click.command(
-    cls=Command,
-    help=say("Submit a failed or cancelled job again.", "重新提交失败或已取消的任务。"),
-)
-@click.argument("job")
-@click.option("--wait", is_flag=True, help=say("Stay until it has ended.", "等待其结束。"))
-def retry(job: str, wait: bool) -> int:
+def _chosen(names: tuple[str, ...], sweep: str, states: Sequence[str]) -> list[Job]:
+    """The jobs that were named, and those of a sweep that are in one of the states."""
+    if not names and not sweep:
+        text = say("Name a job, or give --sweep.", "请指定任务，或使用 --sweep。")
+        raise click.UsageError(text, click.get_current_context())
     require_database()
     with db.reading() as session:
-        old = job_service.find(session, job)
-    made = job_service.retry(old.id, user=whoami())
-    return wait_for(made, wait)
+        found = [job_service.find(session, each) for each in names]
+        if sweep:
+            found += job_service.listing(session, states=states, sweep=sweep, limit=10_000)
+    return found
+
+
+@click.command(
+    cls=Command,
+    help=say("Submit failed or cancelled jobs again.", "重新提交失败或已取消的任务。"),
+)
+@click.argument("job", nargs=-1)
+@click.option("--sweep", default="", help=say("All such jobs of this sweep.", "该网格的此类任务。"))
+@click.option("--wait", is_flag=True, help=say("Stay until they have ended.", "等待其结束。"))
+def retry(job: tuple[str, ...], sweep: str, wait: bool) -> int:
+    old = _chosen(job, sweep, (JobState.FAILED, JobState.CANCELLED))
+    made = [job_service.retry(each.id, user=whoami()) for each in old]
+    return max([wait_for(each, wait) for each in made], default=0)

@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 import click
 
 from shared.cli import (
+    accounts,
     adapters,
+    audit,
     comparisons,
     database,
     datasets,
@@ -19,6 +21,7 @@ from shared.cli import (
     models,
     programs,
     submit,
+    waiting,
 )
 from shared.cli.failures import FAILURES, end_with
 from shared.cli.parts import Group
@@ -74,12 +77,20 @@ for command in (
     logs.logs,
     jobs.cancel,
     jobs.retry,
+    waiting.why,
+    waiting.priority,
     adapters.adapters,
     datasets.datasets,
     datasets.benchmarks,
     models.models,
     comparisons.compare,
     hosts.hosts,
+    hosts.top,
+    hosts.drain,
+    hosts.undrain,
+    accounts.used,
+    accounts.limit,
+    audit.audit,
     doctor.doctor,
     database.database,
 ):

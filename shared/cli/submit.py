@@ -9,12 +9,14 @@ import click
 
 from shared import jobs as job_service
 from shared.cli.follow import wait_for
+from shared.cli.output import emit, note
 from shared.cli.parts import Group, OneOf
 from shared.cli.session import require_database, whoami
 from shared.cli.spec_flags import flags, given, method_flags, refuse_foreign, require
 from shared.config import settings
 from shared.errors import FileMissing, NotJson
 from shared.language import say
+from shared.queueing import Request, submit_many
 from shared.specs import (
     FUSION_METHODS,
     EvaluationSpec,
@@ -23,6 +25,12 @@ from shared.specs import (
     parse_spec,
 )
 from shared.specs.parameters import Parameter, parameters
+from shared.sweeps import submit_sweep
+
+#: What a submission asks of the pool, beside its spec.
+_ASKED = (
+    "wait", "priority", "max_attempts", "gpus", "vram", "label", "preemptible", "sweep", "key",
+)  # fmt: skip
 
 
 def _queueing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +61,38 @@ def _queueing(command: Callable[..., Any]) -> Callable[..., Any]:
             help=say(
                 "Tries without progress before it fails. Default: 3.",
                 "无进展的最多尝试次数。默认：3。",
+            ),
+        ),
+        click.option(
+            "--gpus",
+            type=click.IntRange(1, 64),
+            default=1,
+            help=say("Cards, all of one host. Default: 1.", "卡数（同一主机）。默认：1。"),
+        ),
+        click.option(
+            "--vram",
+            type=click.IntRange(0),
+            help=say(
+                "MiB on each card; 0 takes whole cards. Default: predicted from spec and base.",
+                "每卡显存 MiB；0 表示独占整卡。默认：按规格与底座预测。",
+            ),
+        ),
+        click.option(
+            "--label",
+            multiple=True,
+            help=say("The host must have it; may be repeated.", "主机须带该标签；可重复。"),
+        ),
+        click.option(
+            "--preemptible",
+            is_flag=True,
+            help=say("Use idle cards only, and give way.", "只用空闲的卡，并随时让出。"),
+        ),
+        click.option(
+            "--sweep",
+            multiple=True,
+            metavar="FIELD=A,B,...",
+            help=say(
+                "One job for each value; several make a grid.", "每个值一个任务；多个则组成网格。"
             ),
         ),
         click.option(
@@ -101,19 +141,51 @@ def read_spec(file: Path) -> dict[str, Any]:
 
 
 def _submit(
-    data: dict[str, Any], *, wait: bool, priority: int, max_attempts: int, key: str | None
+    data: dict[str, Any],
+    *,
+    wait: bool,
+    key: str | None,
+    vram: int | None,
+    label: tuple[str, ...],
+    sweep: tuple[str, ...],
+    **asked: Any,
 ) -> int:
-    spec = parse_spec(data)
-    require_database()
-    job = job_service.submit(
-        spec,
+    request = Request(
         user=whoami(),
         project=settings().project,
-        priority=priority,
-        max_attempts=max_attempts,
+        vram_mb=vram,
+        labels=label,
         idempotency_key=key,
+        **asked,
     )
-    return wait_for(job, wait)
+    require_database()
+    if not sweep:
+        return wait_for(submit_many([parse_spec(data)], request)[0], wait)
+    made = submit_sweep(data, _grid(sweep), request)
+    note(
+        say(f"sweep {made[0].sweep}: {len(made)} jobs", f"网格 {made[0].sweep}：{len(made)} 个任务")
+    )
+    if wait:
+        return max(wait_for(job, wait) for job in made)
+    emit([job_service.as_json(job) for job in made], "\n".join(job.id for job in made))
+    return 0
+
+
+def _grid(given: tuple[str, ...]) -> dict[str, list[Any]]:
+    """`FIELD=A,B` as the field's values: numbers, true and false as such, the rest as text."""
+    grid: dict[str, list[Any]] = {}
+    for each in given:
+        field, _, values = each.partition("=")
+        field = field.strip().replace("-", "_")
+        grid[field] = [_value(value.strip()) for value in values.split(",") if value.strip()]
+    return grid
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _start(file: Path | None, kind: str) -> dict[str, Any]:
@@ -123,11 +195,11 @@ def _start(file: Path | None, kind: str) -> dict[str, Any]:
 def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
     """The body of `submit train` and `submit evaluate`."""
 
-    def run(file: Path | None, wait: bool, priority: int, max_attempts: int, key: str | None,
-            **values: Any) -> int:  # fmt: skip
+    def run(file: Path | None, **values: Any) -> int:
+        asked = {name: values.pop(name) for name in _ASKED}
         data = {"kind": kind} | _start(file, kind) | given(values, own)
         require(data, own)
-        return _submit(data, wait=wait, priority=priority, max_attempts=max_attempts, key=key)
+        return _submit(data, **asked)
 
     return run
 
@@ -163,13 +235,10 @@ flags(_EVALUATE)(
 )
 def fuse(
     file: Path | None,
-    wait: bool,
-    priority: int,
-    max_attempts: int,
-    key: str | None,
     method: str | None,
     **values: Any,
 ) -> int:
+    asked = {name: values.pop(name) for name in _ASKED}
     data: dict[str, Any] = {"kind": "fuse", "params": {}} | _start(file, "fuse")
     inner = data["params"] if isinstance(data["params"], dict) else {}
     method = method or inner.get("method") or "weighted_sum"
@@ -181,7 +250,7 @@ def fuse(
         inner = {}
     data["params"] = inner | of_methods | {"method": method}
     require(data | data["params"], [*_FUSE, *own])
-    return _submit(data, wait=wait, priority=priority, max_attempts=max_attempts, key=key)
+    return _submit(data, **asked)
 
 
 method_flags(_METHODS)(flags(_FUSE)(fuse))

@@ -64,12 +64,15 @@ def test_every_word_the_code_asks_for_exists() -> None:
     assert asked <= catalogue("en").keys()
 
 
+EVENTS = ("submitted", "claimed", "cancel", "expired", "preempt", "priority")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_code_has_a_word(language: Language) -> None:
     texts = catalogue(language)
     wanted = [f"state.{state}" for state in JobState] + [f"kind.{kind}" for kind in SPECS]
     wanted += [f"outcome.{outcome}" for outcome in Outcome] + [f"flip.{flip}" for flip in Flip]
-    wanted += [f"event.{kind}" for kind in ("submitted", "claimed", "cancel", "expired", *Outcome)]
+    wanted += [f"event.{kind}" for kind in (*EVENTS, *Outcome)]
     for method in FUSION_METHODS:
         wanted += [f"method.{method}", f"method.{method}.help"]
     specs = [*SPECS.values(), *FUSION_METHODS.values()]

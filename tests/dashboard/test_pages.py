@@ -120,8 +120,12 @@ def test_a_failed_job_says_why_in_the_readers_language(pool: Path, open_page: Op
 
 
 def test_a_queued_job_says_its_place(pool: Path, open_page: Open) -> None:
-    assert open_page("job", "en", id="waiting-1").info[0].value == "Queued, 2nd in line."
-    assert open_page("job", "zh", id="waiting-2").info[0].value == "排队中，第 3 位。"
+    said = open_page("job", "en", id="waiting-1").info[0].value
+    assert said.startswith("Queued, 2nd in line.")
+    assert "starts at the next look" in said
+    in_chinese = open_page("job", "zh", id="waiting-2").info[0].value
+    assert in_chinese.startswith("排队中，第 3 位。")
+    assert "前面还有 2 个任务" in in_chinese
 
 
 def test_a_running_job_shows_progress_time_left_and_its_log(pool: Path, open_page: Open) -> None:

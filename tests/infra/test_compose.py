@@ -124,7 +124,8 @@ def test_an_image_copies_files_that_exist_and_is_allowed_to_see_them(image: Path
 def test_an_image_installs_the_locked_versions_and_does_not_run_as_root(image: Path) -> None:
     text = image.read_text()
     extra = image.name.split(".")[0]
-    assert f"pip install --constraint requirements.lock '.[{extra}]'" in text
+    cached = "pip install --cache-dir /var/cache/pip"
+    assert f"{cached} --constraint requirements.lock '.[{extra}]'" in text
     assert text.index("\nUSER graft\n") < text.index("\nCMD ")
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.11-slim"}
 

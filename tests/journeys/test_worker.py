@@ -12,13 +12,16 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlmodel import select
 
 from pools import use
-from shared import base_models, datasets, db, jobs, results
+from shared import base_models, datasets, db, hosts, jobs, results, usage
 from shared.errors import explain
+from shared.queueing import Request
 from shared.specs import parse_spec
 from shared.storage import store
-from shared.tables import Adapter, Attempt, Job, JobState, ModelRef, Outcome
+from shared.sweeps import submit_sweep
+from shared.tables import Adapter, Attempt, Job, JobState, MetricPoint, ModelRef, Outcome
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 PATIENCE = 90.0
@@ -31,7 +34,8 @@ def worker(
     """One worker on SQLite for all tests of this file, with a base and two datasets."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
-        use(patch, home, broker_url=redis_url, host_name="gpu-1", backoff_seconds="0.1")
+        use(patch, home, broker_url=redis_url, host_name="gpu-1", backoff_seconds="0.1",
+            min_free_mb="0")  # fmt: skip
         from shared import schema
 
         schema.upgrade()
@@ -47,12 +51,15 @@ def worker(
         assert process.wait(30) == 0
 
 
-def train(name: str, **more: Any) -> Job:
-    spec = {
+def spec_of(name: str) -> dict[str, Any]:
+    return {
         "kind": "train", "name": name, "base_model": "tiny", "dataset": "rows", "rank": 4,
         "max_steps": 6, "batch_size": 8, "checkpoint_every": 2, "max_length": 512,
     }  # fmt: skip
-    return jobs.submit(parse_spec(spec | more), user="ann")
+
+
+def train(name: str, asked: dict[str, Any] | None = None, **more: Any) -> Job:
+    return jobs.submit(parse_spec(spec_of(name) | more), user="ann", **(asked or {}))
 
 
 def until(job: Job, met: Callable[[Job, Attempt | None], bool]) -> Job:
@@ -91,7 +98,7 @@ class TestJobs:
         assert (folder / "adapter_model.safetensors").exists()
         assert steps == [1, 2, 3, 4, 5, 6]
         assert "training" in text
-        assert attempt.slot_seconds > 0
+        assert attempt.gpu_seconds > 0
         assert not list(folder.parent.glob("checkpoints/*"))
 
     def test_a_runner_that_is_killed_goes_on_from_its_checkpoint(
@@ -164,3 +171,58 @@ def test_a_full_disk_fails_the_job_with_that_reason(
     assert "no room" in explain(job.error)
     assert "gpu-1" in explain(job.error)
     assert worker.poll() is None
+
+    def test_an_urgent_job_starts_on_a_full_pool_and_the_other_loses_no_step(self) -> None:
+        soak = stepping(train("soak", {"preemptible": True}, max_steps=400, checkpoint_every=50))
+        submitted = time.monotonic()
+        urgent = train("urgent", {"priority": 9})
+        until(urgent, lambda found, _: found.state != JobState.QUEUED)
+        assert time.monotonic() - submitted < 15
+        assert ended(urgent).state == JobState.SUCCEEDED
+        assert ended(soak).state == JobState.SUCCEEDED
+        with db.reading() as session:
+            first, *_, last = jobs.attempts(session, soak.id)
+            steps = [point.step for point in session.exec(
+                select(MetricPoint).where(MetricPoint.job_id == soak.id)
+            )]  # fmt: skip
+        assert (first.outcome, last.outcome) == (Outcome.PREEMPTED, Outcome.SUCCEEDED)
+        assert sorted(steps) == list(range(1, 401))
+
+    def test_a_sweep_is_cut_moved_and_drained_and_accounted_for(self) -> None:
+        with db.writing() as session:
+            hosts.drain(session, "gpu-1", accepting=False, actor="ann")
+        request = Request(user="bob", project="sweeps")
+        grid = {"learning_rate": [1e-4, 2e-4, 3e-4, 4e-4], "rank": [2, 4]}
+        made = submit_sweep(spec_of("grid") | {"max_steps": 2}, grid, request)
+        assert len({job.sweep for job in made}) == 1
+        assert [job.name for job in made] == [f"grid-{number}" for number in range(1, 9)]
+        for job in made[2:5]:
+            assert jobs.cancel(job.id, user="bob") is JobState.CANCELLED
+        jobs.reprioritise(made[7].id, 9, user="bob")
+        with db.writing() as session:
+            hosts.drain(session, "gpu-1", accepting=True, actor="ann")
+        first = ended(made[7])
+        with db.writing() as session:
+            hosts.drain(session, "gpu-1", accepting=False, actor="ann")
+        with db.reading() as session:
+            running = {job.id for job in jobs.listing(session, states=[JobState.RUNNING])}
+        for job_id in running:
+            ended(jobs_by_id(job_id))
+        with db.writing() as session:
+            hosts.drain(session, "gpu-1", accepting=True, actor="ann")
+        done = [ended(job) for job in made]
+        states = [job.state for job in done]
+        assert states.count(JobState.SUCCEEDED) == 5
+        assert [job.state for job in done[2:5]] == [JobState.CANCELLED] * 3
+        assert first.started_at == min(job.started_at or 1e18 for job in done)
+        with db.reading() as session:
+            held = [attempt for job in done for attempt in jobs.attempts(session, job.id)]
+            (line,) = usage.account(session, user="bob")
+        assert line.attempts == len(held) == 5
+        seconds = sum((each.ended_at or 0.0) - each.started_at for each in held)
+        assert abs(line.gpu_seconds - seconds) < 1.0
+
+
+def jobs_by_id(job_id: str) -> Job:
+    with db.reading() as session:
+        return jobs.find(session, job_id)

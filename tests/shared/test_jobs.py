@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared import base_models, datasets, db, jobs, leases
+from pools import claim_next
+from shared import base_models, datasets, db, jobs, leases, why
 from shared.errors import (
     AmbiguousJob,
     InvalidSpec,
@@ -73,7 +74,7 @@ def evaluate(name: str, adapters: list[str], base: str = "small", **more: Any) -
 
 def finish(job: Job, outcome: Outcome) -> None:
     with db.writing() as session:
-        claim = leases.claim(session, host="h", slot=0, device="cpu", lease_seconds=60)
+        claim = claim_next(session)
         assert claim is not None
         assert claim.job_id == job.id
         leases.commit(session, claim, outcome)
@@ -91,8 +92,16 @@ class TestSubmitting:
             (TRAIN | {"name": "there"}, NameTaken, "there"),
             (fuse("f", ["nope"]), UnknownAdapter, "there"),
             (fuse("f", ["there"], method="weighted_sum", weights=[1, 2]), WrongCount, "1 weights"),
+            (fuse("f", ["there"], method="iso_cts", weights=[1, 2]), WrongCount, "1 weights"),
+            (
+                fuse("f", ["there"], method="ties", profile="vllm", rank=12),
+                InvalidSpec,
+                "vllm profile allows",
+            ),
             (fuse("f", ["there"], "other"), WrongBase, "other"),
             (fuse("f", ["there"], method="copy"), InvalidSpec, "host base"),
+            (fuse("f", ["there"], method="dare", saved_modules="pick"), InvalidSpec, "saved_from"),
+            (fuse("f", ["there"], method="lorahub", dataset="none"), UnknownDataset, "none"),
             (fuse("f", ["there", "there"], "other", method="copy"), WrongCount, "one adapter"),
             (evaluate("e", ["there"], "other"), WrongBase, "there"),
             (evaluate("e", ["there"], baseline="x"), InvalidSpec, "x"),
@@ -175,7 +184,7 @@ class TestHandling:
         low = submit(TRAIN, priority=1)
         submit(TRAIN | {"name": "u"}, priority=9)
         with db.reading() as session:
-            assert jobs.position(session, low) == 2
+            assert why.place(session, low) == 2
 
 
 def test_a_base_is_registered_from_its_files_and_refused_without_weights(

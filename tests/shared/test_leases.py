@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlmodel import Session
 
-from pools import add_job, age_lease
-from shared import db, leases
+from pools import add_job, age_lease, claim_next
+from shared import db, hopeless, leases
+from shared.claims import Claim
 from shared.errors import HostLost, explain
-from shared.leases import Claim
 from shared.tables import Attempt, Checkpoint, Job, JobDependency, JobState, Outcome
 
 
@@ -19,8 +19,8 @@ def session(database: str) -> Iterator[Session]:
         yield session
 
 
-def take(session: Session, host: str = "gpu-1", slot: int = 0) -> Claim | None:
-    claim = leases.claim(session, host=host, slot=slot, device="cpu", lease_seconds=60)
+def take(session: Session, host: str = "gpu-1") -> Claim | None:
+    claim = claim_next(session, host)
     session.commit()
     return claim
 
@@ -159,7 +159,7 @@ def test_a_job_whose_need_failed_is_cancelled_and_says_why(session: Session) -> 
     session.add(JobDependency(job_id=waiting.id, needs_id=needed.id))
     session.commit()
     leases.commit(session, claimed(session), Outcome.FAILED)
-    assert leases.cancel_hopeless(session) == [waiting.id]
+    assert hopeless.cancel_all(session) == [waiting.id]
     session.commit()
     assert state_of(session, waiting.id) == JobState.CANCELLED
     assert "donor" in explain(session.get_one(Job, waiting.id).error, "zh")

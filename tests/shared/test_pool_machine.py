@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlmodel import Session, delete, select
 
-from pools import add_job, age_lease
+from pools import add_job, age_lease, claim_next
 from shared import db, leases
-from shared.leases import Claim
+from shared.claims import Claim
 from shared.tables import Attempt, Event, Job, JobDependency, JobState, Outcome
 
 CLEARED = (Event, Attempt, JobDependency, Job)
@@ -46,9 +46,7 @@ def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
 
         @rule(host=st.sampled_from("ab"))
         def claim(self, host: str) -> None:
-            claim = transitions.claim(
-                self.session, host=host, slot=0, device="cpu", lease_seconds=60
-            )
+            claim = claim_next(self.session, host, leases=transitions)
             self.session.commit()
             if claim is not None:
                 self.claims.append(claim)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -32,7 +33,9 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def test_the_migrations_make_exactly_the_declared_tables(empty: str) -> None:
     schema.upgrade(empty)
     with engine_for(empty).connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_object": _comparable}
+        )
         assert compare_metadata(context, SQLModel.metadata) == []
 
 
@@ -41,6 +44,26 @@ def test_the_migrations_declare_the_same_sql_as_the_tables_on_sqlite(tmp_path: P
     schema.upgrade(migrated)
     SQLModel.metadata.create_all(engine_for(declared))
     assert _columns(migrated) == _columns(declared)
+
+
+def _comparable(thing: Any, name: str | None, *_rest: Any) -> bool:
+    """Alembic cannot read an index with a descending column back; the next test compares it."""
+    return name != "job_queue"
+
+
+def test_the_migrations_make_the_declared_indexes(tmp_path: Path) -> None:
+    migrated, declared = (f"sqlite:///{tmp_path / name}" for name in ("migrated.db", "declared.db"))
+    schema.upgrade(migrated)
+    SQLModel.metadata.create_all(engine_for(declared))
+    assert _indexes(migrated) == _indexes(declared)
+    assert any("priority desc" in sql for _, sql in _indexes(declared))
+
+
+def _indexes(url: str) -> set[tuple[str, str]]:
+    query = "select name, sql from sqlite_master where type = 'index' and sql is not null"
+    with engine_for(url).connect() as connection:
+        found = connection.execute(text(query))
+        return {(row.name, row.sql.replace('"', "").lower()) for row in found}
 
 
 def _columns(url: str) -> set[tuple[str, ...]]:

@@ -110,6 +110,11 @@ def test_an_attached_adapter_acts_as_under_plain_peft_and_comes_off_again(
     assert torch.equal(probe_logits(detach_adapter(adapted)), bare)
 
 
+def test_an_attached_adapter_is_for_use_not_for_training(tiny_llama: Path, tmp_path: Path) -> None:
+    adapted = attach_adapter(load(tiny_llama), write_adapter(tiny_llama, tmp_path / "a"))
+    assert not any(weight.requires_grad for weight in adapted.parameters())
+
+
 def test_a_saved_adapter_gives_the_same_logits_and_the_same_bytes_every_time(
     tiny_llama: Path, tmp_path: Path
 ) -> None:

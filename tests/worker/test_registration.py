@@ -4,14 +4,14 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import Session, SQLModel, select
 
-from pools import add_job
-from shared import db, leases
+from pools import add_job, claim_next
+from shared import db
 from shared.errors import HostTaken
 from shared.tables import Host, Job, JobState
 from worker import registration
 from worker.devices import Devices
 
-CPU = Devices("cpu", 1, {"cores": 2})
+CPU = Devices("cpu", [1000], ["slot-0"], {"cores": 2})
 
 
 def register() -> str:
@@ -34,7 +34,7 @@ def test_a_restarted_worker_queues_again_what_its_predecessor_ran() -> None:
     with Session(db.engine()) as session:
         job = add_job(session).id
         name = session.exec(select(Host.name)).one()
-        claim = leases.claim(session, host=name, slot=0, device="cpu", lease_seconds=600)
+        claim = claim_next(session, name, seconds=600)
         session.commit()
         assert claim is not None
     assert register() != first

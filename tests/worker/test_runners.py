@@ -47,7 +47,7 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def start(runners: Runners, order: Path) -> Runner:
     lock = os.open(order.with_name("lock"), os.O_RDWR | os.O_CREAT)
     try:
-        return runners.start(order, {}, lock)
+        return runners.start(order, {}, [lock])
     finally:
         os.close(lock)
 

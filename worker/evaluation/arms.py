@@ -40,7 +40,7 @@ class Arms:
             with self.model.disable_adapter():
                 yield self.model
         else:
-            self.model.set_adapter(self._slots[name])
+            self.model.set_adapter(self._slots[name], inference_mode=True)
             yield self.model
 
 

@@ -20,6 +20,7 @@ class Answer:
     finished: bool
 
 
+@torch.inference_mode()
 def decode(
     model: Any,
     prompts: Sequence[list[int]],
@@ -33,6 +34,9 @@ def decode(
 
     The base's own generation settings (sampling, penalties) play no part. `done` is called after
     every step with the prompts that ended and the tokens it ran. Raises NotFinite.
+
+    Nothing is recorded for gradients: PEFT marks the active adapter as trainable, and the cache
+    of keys and values would then hold every step's activations until the last answer ends.
     """
     out = [Answer([], False)] * len(prompts)
     lengths = [len(prompt) + max_new_tokens for prompt in prompts]

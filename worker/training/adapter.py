@@ -1,13 +1,15 @@
 """The adapter before the first step and after the last: drawn from a seed, saved, reloaded."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, PeftModelForCausalLM, TaskType
 from peft.tuners.lora import LoraLayer
+from torch import Tensor
 
 from shared.errors import NoOp, NotFinite, RankTooLarge, ReloadMismatch
-from shared.specs import Refresh, TrainingSpec
+from shared.specs import Teaching, TrainingSpec
 from worker.checkpoints import (
     attach_adapter,
     detach_adapter,
@@ -19,11 +21,14 @@ from worker.checkpoints import (
 from worker.training.batches import seed_of
 from worker.training.place import Place
 
+#: By module, the factors (b, a) of an update b·a with every scale folded in.
+Start = Mapping[str, tuple[Tensor, Tensor]]
+
 #: Share of the largest logit by which a reloaded adapter may differ (a GPU may sum otherwise).
 _RELOAD_TOLERANCE = 1e-4
 
 
-def fresh_adapter(model: Any, parameters: TrainingSpec | Refresh, base: str) -> PeftModel:
+def fresh_adapter(model: Any, parameters: TrainingSpec | Teaching, base: str) -> PeftModel:
     """The base with a new adapter on it, drawn from the job's seed alone; it changes nothing yet.
 
     Raises InvalidSpec for a target module the base lacks, RankTooLarge.
@@ -44,6 +49,24 @@ def fresh_adapter(model: Any, parameters: TrainingSpec | Refresh, base: str) -> 
         detach_adapter(adapted)
         raise RankTooLarge(rank=parameters.rank, base=base, width=width)
     return adapted
+
+
+def put_start(adapted: PeftModel, start: Start) -> int:
+    """Give the modules of a fresh adapter the updates of `start`; returns how many got one.
+
+    Where an update's rank is below the adapter's, the rest of its fresh factors stays as drawn, so
+    that it can still learn.
+    """
+    found = 0
+    for name, layer in adapted.get_base_model().named_modules():
+        if isinstance(layer, LoraLayer) and name in start:
+            factors: Any = layer
+            b, a = start[name]
+            with torch.no_grad():
+                factors.lora_A["default"].weight[: len(a)] = a
+                factors.lora_B["default"].weight[:, : len(a)] = b / factors.scaling["default"]
+            found += 1
+    return found
 
 
 def target_modules(adapted: PeftModel) -> list[str]:

@@ -28,6 +28,8 @@ class Batch:
     places: Tensor
     #: (labels,) the token ids to predict there.
     targets: Tensor
+    #: What the rows were made of, for objectives that know more of an example than its ids.
+    examples: Sequence[Example]
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def collate(examples: Sequence[Example], padding: int, device: str | torch.devic
         first = row * length + example.answer - 1
         places.append(torch.arange(first, first + example.labels))
         targets += example.ids[example.answer :]
-    return Batch(ids.to(device), torch.cat(places).to(device), torch.tensor(targets).to(device))
+    return Batch(
+        ids.to(device), torch.cat(places).to(device), torch.tensor(targets).to(device), examples
+    )
 
 
 @lru_cache(maxsize=2)

@@ -10,16 +10,16 @@ import torch
 from shared.alpaca import Row, read_rows
 from shared.errors import Internal, OutOfMemory
 from shared.orders import WorkOrder
-from shared.specs import Refresh, TrainingSpec
+from shared.specs import Teaching, TrainingSpec
 from shared.specs.base import LoraParameters, OptimiserParameters
 from shared.templates import fingerprint
 from worker.checkpoints import load_base, write_facts
 from worker.reporting import AdapterResult, Report
 from worker.training import loop
-from worker.training.adapter import fresh_adapter, publish, target_modules
+from worker.training.adapter import Start, fresh_adapter, publish, put_start, target_modules
 from worker.training.audit import audit, require_known_ids
 from worker.training.examples import Encoded, encode
-from worker.training.objectives import OBJECTIVES, Learner
+from worker.training.objectives import Learner, Objective, sft
 from worker.training.place import Place, place_of
 from worker.training.resuming import Standing
 
@@ -47,26 +47,32 @@ def train_adapter(
     model: Any,
     tokenizer: Any,
     rows: list[Row],
-    parameters: TrainingSpec | Refresh,
+    parameters: TrainingSpec | Teaching,
     template: str,
     place: Place,
     report: Report,
+    *,
+    objective: Objective = sft,
+    start: Start | None = None,
 ) -> AdapterResult:
     """Train a LoRA adapter on `rows` and write it to `place.out`; the base is left as it was.
 
+    `start`: factors (b, a) by module that the adapter begins with, of at most its rank.
     Raises NothingToTrain, BadData, RankTooLarge, InvalidSpec (targets) before the first step;
     Stopped, NotFinite, OutOfMemory, ResumeRefused on the way; NoOp and ReloadMismatch after it.
     """
     report.phase("training")
     data = _encode(model, tokenizer, rows, parameters, template, place, report)
     adapted = fresh_adapter(model, parameters, place.base.name)
+    if start:
+        report.log(f"begins with {put_start(adapted, start)} of {len(start)} updates")
     targets = target_modules(adapted)
     trained = sum(part.numel() for part in adapted.parameters() if part.requires_grad)
     report.log(f"adapter of rank {parameters.rank} on {', '.join(targets)}: {trained} weights")
     rows_at_once = min(parameters.micro_batch_size or parameters.batch_size, parameters.batch_size)
     course = loop.Course(
         examples=data.examples,
-        objective=OBJECTIVES["sft"],
+        objective=objective,
         parameters=parameters,
         padding=tokenizer.pad_token_id or 0,
         micro_batch=max(1, rows_at_once >> place.halvings),
@@ -103,7 +109,7 @@ def _encode(
     model: Any,
     tokenizer: Any,
     rows: list[Row],
-    parameters: TrainingSpec | Refresh,
+    parameters: TrainingSpec | Teaching,
     template: str,
     place: Place,
     report: Report,
@@ -123,7 +129,7 @@ def _encode(
 
 
 def _identity(
-    rows: list[Row], parameters: TrainingSpec | Refresh, template: str, place: Place
+    rows: list[Row], parameters: TrainingSpec | Teaching, template: str, place: Place
 ) -> dict[str, Any]:
     """What a checkpoint of this training must have been written under."""
     groups = (LoraParameters, OptimiserParameters)
@@ -140,7 +146,7 @@ def _identity(
 
 def _facts(
     data: Encoded,
-    parameters: TrainingSpec | Refresh,
+    parameters: TrainingSpec | Teaching,
     template: str,
     place: Place,
     standing: Standing,

@@ -59,9 +59,6 @@ def sft(learner: Learner, batch: Batch) -> tuple[Tensor, int, dict[str, float]]:
     return loss, len(batch.targets), {}
 
 
-OBJECTIVES: dict[str, Objective] = {"sft": sft}
-
-
 def _hidden_states(model: PeftModel, input_ids: Tensor) -> Tensor:
     """(rows, length, width): what the output head reads."""
     bare: Any = model.get_base_model()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.errors import ResumeRefused
-from shared.storage import MANIFEST, file_sha256, seal, sync_folder
+from shared.storage import damage, seal, sync_folder
 
 _TENSORS, _STATE = "state.safetensors", "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -103,17 +103,8 @@ def _tensors(
 
 
 def _require_whole(checkpoint: Path) -> None:
-    try:
-        manifest = json.loads((checkpoint / MANIFEST).read_text())
-        damaged = [
-            entry["path"]
-            for entry in manifest["files"]
-            if file_sha256(checkpoint / entry["path"]) != entry["sha256"]
-        ]
-    except (OSError, ValueError, KeyError) as wrong:
-        raise ResumeRefused(what=f"{checkpoint.name} ({wrong})") from wrong
-    if damaged:
-        raise ResumeRefused(what=f"{checkpoint.name}/{damaged[0]}")
+    if damaged := damage(checkpoint):
+        raise ResumeRefused(what=damaged)
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -6,10 +6,11 @@ import pytest
 from sqlmodel import Session
 
 from commands import Graft
+from pools import claim_next
 from shared import db, leases
 from shared.cli import logs
 from shared.errors import NoOp
-from shared.tables import LogLine, Outcome
+from shared.tables import LogLine, Outcome, Share
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def three(stocked: Graft) -> Graft:
         stocked("submit", "train", "--name", name, "--base-model", "tiny", "--dataset", "colours")
     with db.writing() as session:
         session.connection().exec_driver_sql("UPDATE job SET \"user\" = 'bob' WHERE name != 'x'")
+        session.add(Share(project="default", user="bob"))
     return stocked
 
 
@@ -55,7 +57,7 @@ def test_show_names_the_spec_the_place_and_why_it_failed(three: Graft) -> None:
 
 def _end(outcome: Outcome, error: dict[str, object] | None = None) -> str:
     with db.writing() as session:
-        claim = leases.claim(session, host="h", slot=0, device="cpu", lease_seconds=60)
+        claim = claim_next(session)
         assert claim is not None
         leases.commit(session, claim, outcome, error=error)
     return claim.job_id
@@ -93,7 +95,7 @@ def test_logs_print_every_line_once_and_follow_until_the_end(
 ) -> None:
     monkeypatch.setattr(logs, "PAGE", 2)
     with db.writing() as session:
-        claim = leases.claim(session, host="h", slot=0, device="cpu", lease_seconds=60)
+        claim = claim_next(session)
         assert claim is not None
         _write(session, claim.job_id, "one", "two", "three")
 

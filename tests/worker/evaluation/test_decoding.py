@@ -76,3 +76,17 @@ def test_a_model_that_yields_nan_is_an_error_not_an_answer(tiny_llama):
         model.model.norm.weight[0] = math.nan
     with pytest.raises(NotFinite):
         answers(model, frozenset({2}))
+
+
+def test_decoding_records_nothing_for_gradients_even_where_weights_are_trainable(model):
+    """Through the cache each step would otherwise keep the activations of all steps before it."""
+    assert any(weight.requires_grad for weight in model.parameters())
+    recorded: list[bool] = []
+    hook = model.register_forward_hook(
+        lambda _, __, made: recorded.append(made.logits.requires_grad)
+    )
+    try:
+        decode(model, PROMPTS, ends=frozenset(), max_new_tokens=3, batch_tokens=512)
+    finally:
+        hook.remove()
+    assert recorded == [False] * 3

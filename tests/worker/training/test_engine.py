@@ -27,7 +27,6 @@ from worker import checkpoints
 from worker.checkpoints import load_base, probe_logits
 from worker.reporting import Silent
 from worker.training import Place, adapter, loop, train, train_adapter
-from worker.training.objectives import OBJECTIVES
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -183,7 +182,7 @@ def test_a_full_device_is_named(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("tried to allocate 3 GiB\nmore")
 
-    monkeypatch.setitem(OBJECTIVES, "sft", full)
+    monkeypatch.setattr(loop, "run", full)
     with pytest.raises(OutOfMemory, match=r"\(tried to allocate 3 GiB\)"):
         train(order_for(tiny_llama, tmp_path), Silent())
 

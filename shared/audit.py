@@ -1,0 +1,138 @@
+"""The event log's hash chain: events are sealed in order after they committed, and verified later.
+
+Each seal hashes its event together with the hash before it, so an event that is edited or deleted
+afterwards, or a seal that is taken out, breaks the chain at that place. Sealing happens in the
+sweeper and never in the transaction that writes an event: a chain through every transition would
+make the whole pool wait in one line.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, func, insert
+from sqlmodel import Session, SQLModel, col, select
+
+from shared import db
+from shared.errors import EventDeleted, EventEdited, GraftError, HeadLost, SealMissing
+from shared.tables import Event, EventSeal
+
+#: Events sealed in one transaction, and rows verified in one read.
+BATCH = 2000
+#: A transaction may commit after others that took later numbers; this many are looked at again.
+_OVERLAP = 10_000
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification found; `broken` is None when every link holds."""
+
+    sealed: int
+    #: Committed events that no sweep has sealed yet.
+    unsealed: int
+    #: The last position's hash; note it elsewhere to notice a log that was cut off at its end.
+    head: str
+    broken: GraftError | None
+
+
+def link(event: Event, previous: str) -> str:
+    """The hash of an event after the one whose hash is `previous`, in hexadecimal."""
+    content = [event.seq, event.at, event.actor, event.job_id, event.kind, event.data]
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+
+
+class Sealer:
+    """Seals committed events; the pool's leader holds one for as long as it leads.
+
+    Two leaders at once cannot fork the chain: a position is a primary key, so the second fails.
+    """
+
+    def __init__(self) -> None:
+        #: Every event up to this number is sealed; 0 lets a new leader look at all of them.
+        self._done = 0
+
+    def seal(self) -> int:
+        """Seal what has been committed and is not sealed; return how many events that were."""
+        total = 0
+        while True:
+            sealed = self._seal_batch()
+            total += sealed
+            if sealed < BATCH:
+                return total
+
+    def _seal_batch(self) -> int:
+        with db.reading() as session:
+            last = session.exec(select(EventSeal).order_by(col(EventSeal.position).desc())).first()
+            query = select(Event).where(_is_unsealed(), col(Event.seq) > self._done)
+            waiting = session.exec(query.order_by(col(Event.seq)).limit(BATCH)).all()
+        position, previous = (last.position, last.hash) if last else (0, "")
+        rows = []
+        for event in waiting:
+            position += 1
+            seal = {"position": position, "seq": event.seq, "previous": previous}
+            previous = link(event, previous)
+            rows.append(seal | {"hash": previous})
+        if rows:
+            with db.writing() as session:
+                session.connection().execute(insert(SQLModel.metadata.tables["eventseal"]), rows)
+        if len(rows) < BATCH:
+            newest = rows[-1]["seq"] if rows else last.seq if last else 0
+            self._done = max(self._done, newest - _OVERLAP)
+        return len(rows)
+
+
+def _is_unsealed() -> ColumnElement[bool]:
+    return ~exists().where(col(EventSeal.seq) == col(Event.seq))
+
+
+def verify(session: Session, *, head: tuple[int, str] | None = None) -> Report:
+    """Walk the whole chain and stop at its first broken link.
+
+    `head` is a position and its hash noted earlier: a chain that no longer has it was rewritten.
+    """
+    position, previous, broken = 0, "", None
+    for seal, event in _links(session):
+        position += 1
+        broken = _problem(seal, event, position, previous)
+        if broken is not None:
+            break
+        previous = seal.hash
+        if head is not None and position == head[0] and seal.hash != head[1]:
+            broken = HeadLost(position=position)
+            break
+    if broken is None and head is not None and position < head[0]:
+        broken = HeadLost(position=head[0])
+    waiting = session.scalar(select(func.count()).select_from(Event).where(_is_unsealed())) or 0
+    return Report(sealed=position, unsealed=waiting, head=previous, broken=broken)
+
+
+def _problem(
+    seal: EventSeal, event: Event | None, position: int, previous: str
+) -> GraftError | None:
+    """What is wrong with one link, or None."""
+    if seal.position != position or seal.previous != previous:
+        return SealMissing(position=position)
+    if event is None:
+        return EventDeleted(seq=seal.seq, position=position)
+    if link(event, previous) != seal.hash:
+        return EventEdited(seq=seal.seq, position=position)
+    return None
+
+
+def _links(session: Session) -> Iterator[tuple[EventSeal, Event | None]]:
+    """Seals in order, each with its event where that still exists."""
+    after = 0
+    query = select(EventSeal, Event).join(Event, col(Event.seq) == col(EventSeal.seq), isouter=True)
+    while True:
+        found = session.exec(
+            query.where(col(EventSeal.position) > after)
+            .order_by(col(EventSeal.position))
+            .limit(BATCH)
+        ).all()
+        yield from ((seal, event) for seal, event in found)
+        if len(found) < BATCH:
+            return
+        after = found[-1][0].position
+        session.expunge_all()

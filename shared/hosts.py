@@ -1,0 +1,57 @@
+"""What people do with hosts: look at them, drain them, take them back."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, func, select
+
+from shared import events
+from shared.errors import UnknownHost
+from shared.tables import Attempt, Host, Job, JobState
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A running job on its cards."""
+
+    job: Job
+    attempt: Attempt
+
+
+def find(session: Session, name: str) -> Host:
+    """The host of that name. Raises UnknownHost."""
+    host = session.get(Host, name)
+    if host is None:
+        known = session.exec(select(Host.name).order_by(col(Host.name))).all()
+        raise UnknownHost(host=name, known=", ".join(known) or "-")
+    return host
+
+
+def drain(session: Session, name: str, *, accepting: bool, actor: str) -> Host:
+    """Let a host finish what it runs and take nothing new, or take jobs again."""
+    host = find(session, name)
+    host.accepting = accepting
+    if accepting:
+        host.trouble = None
+    events.record(session, "undrained" if accepting else "drained", actor=actor, host=name)
+    return host
+
+
+def busy(session: Session) -> dict[str, list[Busy]]:
+    """What runs on each host."""
+    query = (
+        select(Job, Attempt)
+        .join(Attempt, (col(Attempt.job_id) == Job.id) & (col(Attempt.epoch) == Job.epoch))
+        .where(Job.state == JobState.RUNNING)
+        .order_by(col(Attempt.started_at))
+    )
+    found: dict[str, list[Busy]] = {}
+    for job, attempt in session.exec(query):
+        found.setdefault(attempt.host, []).append(Busy(job, attempt))
+    return found
+
+
+def queued_by_user(session: Session) -> list[tuple[str, int]]:
+    """How many jobs each user has queued, most first."""
+    count = func.count()
+    query = select(Job.user, count).where(Job.state == JobState.QUEUED)
+    return list(session.exec(query.group_by(col(Job.user)).order_by(count.desc())).all())

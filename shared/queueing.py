@@ -1,0 +1,170 @@
+"""Putting jobs into the queue: what a submission asks for beside its spec, and its rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlmodel as sql
+from sqlalchemy import func, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel
+
+from shared import db, events, memory, queue
+from shared.clock import db_now
+from shared.columns import short_id
+from shared.errors import QueueFull
+from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec
+from shared.submission import admit_all, base_of
+from shared.tables import Job, JobState, Limit, ModelRef
+
+AnySpec = TrainingSpec | FusionSpec | EvaluationSpec
+_TABLES = SQLModel.metadata.tables
+_JOB, _SHARE = _TABLES["job"], _TABLES["share"]
+#: Rows of one INSERT: enough to amortise the round trip, small enough to keep memory flat.
+_CHUNK = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Who submits, and what the job asks of the pool."""
+
+    user: str
+    project: str = "default"
+    #: 0 to 9, higher first.
+    priority: int = 5
+    max_attempts: int = 3
+    #: Cards, all of one host.
+    gpus: int = 1
+    #: MiB on each card; 0 takes whole cards, None predicts it from spec and base.
+    vram_mb: int | None = None
+    #: Labels the host must have.
+    labels: Sequence[str] = ()
+    #: Run only on cards nobody else wants, and give way.
+    preemptible: bool = False
+    #: The same key returns the job, or the whole grid, it made the first time.
+    idempotency_key: str | None = None
+    retry_of: str | None = None
+    sweep: str | None = None
+
+
+def submit_many(specs: Sequence[AnySpec], request: Request) -> list[Job]:
+    """Queue jobs in one transaction, then hint once; all of them or none.
+
+    Raises what `shared.submission.admit` raises for the first spec that is refused, and QueueFull.
+    """
+    with db.writing() as session:
+        if request.idempotency_key is not None:
+            earlier = _earlier(session, request.idempotency_key)
+            if earlier:
+                return earlier
+        made = _insert(session, specs, request)
+    queue.hint(made[0].id)
+    return made
+
+
+def _earlier(session: Session, key: str) -> list[Job]:
+    """The jobs that this key made before, in their order; none the first time."""
+    first = session.exec(sql.select(Job).where(Job.idempotency_key == key)).first()
+    if first is None or first.sweep is None:
+        return [first] if first else []
+    grid = sql.select(Job).where(Job.sweep == first.sweep, sql.col(Job.retry_of).is_(None))
+    return list(session.exec(grid.order_by(sql.col(Job.created_at))).all())
+
+
+def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> list[Job]:
+    _check_queued(session, request.user, len(specs))
+    admissions = admit_all(session, specs)
+    now = session.connection().execute(select(db_now())).scalar_one()
+    # Jobs of one submission keep its order: a microsecond apart.
+    facts: dict[tuple[str, str], tuple[ModelRef | None, float]] = {}
+    made = [_job(session, spec, request, now + n * 1e-6, facts) for n, spec in enumerate(specs)]
+    made[0].idempotency_key = request.idempotency_key  # unique; a grid's others share its sweep
+    needs = [
+        {"job_id": job.id, "needs_id": need}
+        for job, admission in zip(made, admissions, strict=True)
+        for need in sorted(admission.needs)
+    ]
+    connection = session.connection()
+    for first in range(0, len(made), _CHUNK):
+        rows = [job.model_dump() for job in made[first : first + _CHUNK]]
+        connection.execute(insert(_JOB), rows)
+    if needs:
+        connection.execute(insert(_TABLES["jobdependency"]), needs)
+    _remember_owner(session, request)
+    events.record_many(
+        session,
+        "submitted",
+        actor=request.user,
+        jobs=[(job.id, {"job_kind": job.kind}) for job in made],
+    )
+    return made
+
+
+def _job(
+    session: Session,
+    spec: AnySpec,
+    request: Request,
+    now: float,
+    facts: dict[tuple[str, str], tuple[ModelRef | None, float]],
+) -> Job:
+    """The row of one spec; `facts` keeps what is looked up for each kind and base."""
+    stored = spec.model_dump(mode="json")
+    base = base_of(stored)
+    if (spec.kind, base) not in facts:
+        model = session.get(ModelRef, base) if base else None
+        facts[spec.kind, base] = (model, _expected(session, spec.kind, base))
+    model, expected = facts[spec.kind, base]
+    vram = request.vram_mb
+    if vram is None:
+        vram = 0 if request.gpus > 1 else memory.predict(spec, model)
+    return Job(
+        id=short_id(),
+        kind=spec.kind,
+        name=spec.name,
+        spec=stored,
+        user=request.user,
+        project=request.project,
+        priority=request.priority,
+        max_attempts=request.max_attempts,
+        gpus=request.gpus,
+        vram_mb=vram,
+        labels=sorted(set(request.labels)),
+        preemptible=request.preemptible,
+        base=base,
+        limit_seconds=float(spec.time_limit),
+        expected_seconds=expected,
+        retry_of=request.retry_of,
+        sweep=request.sweep,
+        created_at=now,
+        hinted_at=now,
+    )
+
+
+def _expected(session: Session, kind: str, base: str) -> float:
+    """Seconds that the last ten such jobs took on average; 0 where there are none."""
+    took = (
+        select((_JOB.c.finished_at - _JOB.c.started_at).label("took"))
+        .where(_JOB.c.kind == kind, _JOB.c.base == base, _JOB.c.state == JobState.SUCCEEDED)
+        .order_by(_JOB.c.finished_at.desc())
+        .limit(10)
+        .subquery()
+    )
+    mean = select(func.coalesce(func.avg(took.c.took), literal(0.0)))
+    return float(session.connection().execute(mean).scalar_one())
+
+
+def _check_queued(session: Session, user: str, more: int) -> None:
+    limit = session.get(Limit, ("user", user)) or session.get(Limit, ("user", "*"))
+    if limit is None or limit.queued is None:
+        return
+    waiting = select(func.count()).where(_JOB.c.user == user, _JOB.c.state == JobState.QUEUED)
+    queued = session.connection().execute(waiting).scalar_one()
+    if queued + more > limit.queued:
+        raise QueueFull(user=user, queued=queued, limit=limit.queued)
+
+
+def _remember_owner(session: Session, request: Request) -> None:
+    """The owner's share has a row from its first job on: the claim path goes through those."""
+    row = {"project": request.project, "user": request.user}
+    row |= {"used": 0.0, "used_at": 0.0, "last_start": 0.0}
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    session.connection().execute(dialect.insert(_SHARE).values(row).on_conflict_do_nothing())
