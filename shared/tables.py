@@ -112,7 +112,7 @@ class Job(SQLModel, table=True):
     cancel_requested_at: float | None = time_column()
     preempt_requested_at: float | None = time_column()
     hinted_at: float = time_column(0.0)
-    #: Why it failed: an error record, see shared/errors.py.
+    #: Why it failed: an error record, see shared/errors.
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
     retry_of: str | None = None
     idempotency_key: str | None = Field(default=None, unique=True)
