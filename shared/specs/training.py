@@ -6,7 +6,9 @@ from shared.specs.base import LoraParameters, Name, OptimiserParameters
 from shared.specs.parameters import parameter
 
 #: `auto` takes the Alpaca template of each row's own language.
-TemplateName = Literal["auto", "alpaca-en", "alpaca-zh"]
+TemplateName = Literal[
+    "auto", "alpaca-en", "alpaca-zh", "vicuna", "chatglm", "belle", "rwkv", "plain"
+]
 
 
 class TrainingSpec(LoraParameters, OptimiserParameters):

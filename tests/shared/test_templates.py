@@ -59,5 +59,5 @@ def test_fingerprints_tell_templates_apart() -> None:
 
 
 def test_an_unknown_template_is_named_with_the_known_ones() -> None:
-    with pytest.raises(InvalidSpec, match=r"no \"vicuna\"; known: auto, alpaca-en"):
-        render("vicuna", "a")
+    with pytest.raises(InvalidSpec, match=r"no \"llama9\"; known: auto, alpaca-en"):
+        render("llama9", "a")

@@ -14,7 +14,7 @@ from worker.fusion.answer_file import Answered, AnswerFile
 from worker.fusion.sampling import sampled
 from worker.reporting import Report, Stopped
 from worker.training.batches import seed_of
-from worker.training.examples import encode
+from worker.training.examples import prompt_ids
 
 #: Prompts asked together; the file grows by this many answers. A GPU takes more at once.
 CHUNK, _CHUNKS_GPU = 64, 8
@@ -34,12 +34,7 @@ class Prompt:
 
 def prompts_of(rows: Sequence[tuple[int, Row]], tokenizer: Any, template: str) -> list[Prompt]:
     """Each row's prompt as its adapter was trained on it, longest first."""
-    asked = [{**row, "output": ""} for _, row in rows]
-    examples = encode(asked, tokenizer, template, 1 << 40).examples
-    found = [
-        Prompt(number, list(example.ids[: example.answer]))
-        for (number, _), example in zip(rows, examples, strict=True)
-    ]
+    found = [Prompt(number, list(prompt_ids(row, tokenizer, template))) for number, row in rows]
     return sorted(found, key=lambda prompt: (-len(prompt.ids), prompt.row))
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import shared.templates
+from shared.templates import wordings
 from worker.starter import lexicon
 from worker.starter.bases import RECIPES, BaseRecipe
 from worker.starter.files import Sizes, write_benchmarks, write_datasets
@@ -62,7 +62,7 @@ def digest(recipe: KitRecipe) -> str:
     """What a kit's content follows from: the recipe, this package's code and the templates."""
     sources = sorted(Path(lexicon.__file__).parent.glob("*.py"))
     content = hashlib.sha256(repr(recipe).encode())
-    for source in (*sources, Path(shared.templates.__file__)):
+    for source in (*sources, Path(wordings.__file__)):
         content.update(source.read_bytes())
     return content.hexdigest()[:16]
 

@@ -44,10 +44,14 @@ def audit(
 
 
 def marked(example: Example, tokenizer: Any) -> str:
-    """An example's text, decoded from its ids, with the trained part between marks."""
-    ids = list(example.ids)
-    prompt, answer = ids[: example.answer], ids[example.answer :]
-    return f"{tokenizer.decode(prompt)}{OPEN}{tokenizer.decode(answer)}{CLOSE}"
+    """An example's text, decoded from its ids, with the trained parts between marks."""
+    ids, text, done = list(example.ids), "", 0
+    for begin, end in example.trained:
+        text += (
+            f"{tokenizer.decode(ids[done:begin])}{OPEN}{tokenizer.decode(ids[begin:end])}{CLOSE}"
+        )
+        done = end
+    return text + tokenizer.decode(ids[done:])
 
 
 def require_known_ids(data: Encoded, vocabulary: int, dataset: str) -> None:

@@ -98,9 +98,9 @@ def collate(examples: Sequence[Example], padding: int, device: str | torch.devic
     targets: list[int] = []
     for row, example in enumerate(examples):
         ids[row, : len(example.ids) - 1] = torch.tensor(example.ids[:-1])
-        first = row * length + example.answer - 1
-        places.append(torch.arange(first, first + example.labels))
-        targets += example.ids[example.answer :]
+        first = row * length - 1
+        places += [torch.arange(first + begin, first + end) for begin, end in example.trained]
+        targets += example.targets
     return Batch(
         ids.to(device), torch.cat(places).to(device), torch.tensor(targets).to(device), examples
     )

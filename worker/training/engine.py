@@ -1,14 +1,14 @@
 """The training engine: rows and a base in, an adapter folder that plain PEFT loads out."""
 
-import hashlib
-import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from shared.alpaca import Row, read_rows
+from shared.alpaca import read_rows
 from shared.errors import Internal, OutOfMemory
+from shared.formats import AlpacaRow, Row, content_hash
 from shared.orders import WorkOrder
 from shared.specs import Teaching, TrainingSpec
 from shared.specs.base import LoraParameters, OptimiserParameters
@@ -46,7 +46,7 @@ def train(order: WorkOrder, report: Report) -> AdapterResult:
 def train_adapter(
     model: Any,
     tokenizer: Any,
-    rows: list[Row],
+    rows: Sequence[Row | AlpacaRow],
     parameters: TrainingSpec | Teaching,
     template: str,
     place: Place,
@@ -97,7 +97,7 @@ def train_adapter(
     return AdapterResult(place.out, parameters.rank, facts)
 
 
-def _chosen(rows: list[Row], spec: TrainingSpec) -> list[Row]:
+def _chosen(rows: Sequence[Row | AlpacaRow], spec: TrainingSpec) -> Sequence[Row | AlpacaRow]:
     """All rows, or `spec.rows` of them by the seed, in the file's order."""
     if not 0 < spec.rows < len(rows):
         return rows
@@ -108,7 +108,7 @@ def _chosen(rows: list[Row], spec: TrainingSpec) -> list[Row]:
 def _encode(
     model: Any,
     tokenizer: Any,
-    rows: list[Row],
+    rows: Sequence[Row | AlpacaRow],
     parameters: TrainingSpec | Teaching,
     template: str,
     place: Place,
@@ -129,14 +129,16 @@ def _encode(
 
 
 def _identity(
-    rows: list[Row], parameters: TrainingSpec | Teaching, template: str, place: Place
+    rows: Sequence[Row | AlpacaRow],
+    parameters: TrainingSpec | Teaching,
+    template: str,
+    place: Place,
 ) -> dict[str, Any]:
     """What a checkpoint of this training must have been written under."""
     groups = (LoraParameters, OptimiserParameters)
     names = {name for group in groups for name in group.model_fields} | {"max_length"}
-    content = json.dumps(rows, ensure_ascii=False, sort_keys=True)
     return {
-        "dataset": hashlib.sha256(content.encode()).hexdigest()[:16],
+        "dataset": content_hash(rows),
         "template": f"{template} {fingerprint(template)}",
         "base model": place.base.fingerprint,
         **parameters.model_dump(mode="json", include=names - _FREE),

@@ -1,27 +1,46 @@
-"""Rows as token ids: the prompt in its template, then the answer, of which only that is trained."""
+"""Rows as token ids: each piece of a template tokenized apart, and the spans that are trained."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from shared.alpaca import Row
-from shared.templates import render
+from shared.formats import AlpacaRow, Conversation, Preference, Row, Text, row_of
+from shared.templates import Piece, pieces
 
 #: Rows the tokenizer sees at once; bounds memory, not results.
 _CHUNK = 1000
+#: First token and the one after the last of a trained stretch.
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Example:
-    """One row: `ids[answer:]` is trained, what stands before only read."""
+    """One row: the tokens of `trained` are learned, the others only read."""
 
     ids: tuple[int, ...]
-    answer: int
+    #: In order, apart from each other; never the first token, which nothing predicts.
+    trained: tuple[Span, ...]
+
+    @classmethod
+    def answering(cls, ids: tuple[int, ...], answer: int) -> "Example":
+        """An example whose tokens from `answer` on are trained."""
+        return cls(ids, ((answer, len(ids)),))
+
+    @property
+    def answer(self) -> int:
+        """Where its first trained token is."""
+        return self.trained[0][0]
 
     @property
     def labels(self) -> int:
         """How many of its tokens are trained."""
-        return len(self.ids) - self.answer
+        return sum(end - begin for begin, end in self.trained)
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The trained tokens, in order."""
+        return tuple(token for begin, end in self.trained for token in self.ids[begin:end])
 
 
 @dataclass(frozen=True)
@@ -36,51 +55,96 @@ class Encoded:
     dropped: int
     #: Whether answers end with the tokenizer's end-of-text token.
     trains_end: bool
+    #: Of preferences, the same questions with the answers not wanted, place by place.
+    rejected: list[Example] = field(default_factory=list)
 
     @property
     def tokens(self) -> int:
         """Tokens of all examples."""
-        return sum(len(example.ids) for example in self.examples)
+        return sum(len(example.ids) for example in (*self.examples, *self.rejected))
 
     @property
     def labels(self) -> int:
         """Trained tokens of all examples."""
-        return sum(example.labels for example in self.examples)
+        return sum(example.labels for example in (*self.examples, *self.rejected))
 
 
-def encode(rows: Sequence[Row], tokenizer: Any, template: str, max_length: int) -> Encoded:
+def encode(
+    rows: Iterable[Row | AlpacaRow], tokenizer: Any, template: str, max_length: int
+) -> Encoded:
     """The examples of `rows`, cut at the right to `max_length` tokens.
 
-    Prompt and answer are tokenized apart, as at evaluation, so that the prompt's ids never depend
-    on the answer. The tokenizer's begin token comes first, once, where it has one: bases are
-    trained with it even where their tokenizer does not add it.
+    Prompts and answers are tokenized apart, as at evaluation, so that a prompt's ids never depend
+    on its answer. The tokenizer's begin token comes first, once, where it has one: bases are
+    trained with it even where their tokenizer does not add it. A preference is left out as a whole
+    where either of its answers is.
     """
-    start = () if tokenizer.bos_token_id is None else (tokenizer.bos_token_id,)
-    end = () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
     examples: list[Example] = []
-    cut = 0
-    for prompt, answer in _tokenized(rows, tokenizer, template):
-        prompt = start + _without(prompt, start)
-        ids = prompt + answer + end
-        cut += len(ids) > max_length
-        if 0 < len(prompt) < max_length:
-            examples.append(Example(ids[:max_length], len(prompt)))
-    return Encoded(examples, len(rows), cut, len(rows) - len(examples), bool(end))
+    rejected: list[Example] = []
+    total = cut = 0
+    for made in _tokenized(rows, tokenizer, template):
+        total += 1
+        cut += any(len(example.ids) > max_length for example in made)
+        kept = [short for each in made if (short := _shortened(each, max_length))]
+        if len(kept) == len(made):
+            examples.append(kept[0])
+            rejected += kept[1:]
+    ends = tokenizer.eos_token_id is not None
+    return Encoded(examples, total, cut, total - len(examples), ends, rejected)
+
+
+def prompt_ids(row: Row | AlpacaRow, tokenizer: Any, template: str) -> tuple[int, ...]:
+    """The tokens that ask a row's last question, as it was or will be trained.
+
+    Raises ValueError for a text, which asks nothing.
+    """
+    found = row_of(row)
+    if isinstance(found, Text):
+        raise ValueError("a text asks nothing")
+    asked = found.prompt if isinstance(found, Preference) else found.asked
+    [[example]] = _tokenized([asked], tokenizer, template)
+    return example.ids
 
 
 def _tokenized(
-    rows: Sequence[Row], tokenizer: Any, template: str
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    for first in range(0, len(rows), _CHUNK):
-        chunk = rows[first : first + _CHUNK]
-        prompts = [render(template, row["instruction"], row["input"]) for row in chunk]
-        answers = [row["output"] for row in chunk]
+    rows: Iterable[Row | AlpacaRow], tokenizer: Any, template: str
+) -> Iterator[list[Example]]:
+    """The one example of each row, or the two of a preference; nothing cut yet."""
+    waiting = iter(rows)
+    while chunk := [_laid_out(row_of(row), template) for row in islice(waiting, _CHUNK)]:
+        texts = [piece.text for each in chunk for laid in each for piece in laid]
         # verbose: the tokenizer's own warning about long texts; the audit reports what is cut.
-        ids = tokenizer(prompts + answers, add_special_tokens=False, verbose=False)["input_ids"]
-        for prompt, answer in zip(ids[: len(chunk)], ids[len(chunk) :], strict=True):
-            yield tuple(prompt), tuple(answer)
+        ids = iter(tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"])
+        for each in chunk:
+            yield [_example(laid, list(islice(ids, len(laid))), tokenizer) for laid in each]
 
 
-def _without(ids: tuple[int, ...], start: tuple[int, ...]) -> tuple[int, ...]:
-    """Ids less a begin token that the text already had."""
-    return ids[len(start) :] if start and ids[: len(start)] == start else ids
+def _laid_out(row: Row, template: str) -> list[list[Piece]]:
+    if isinstance(row, Text):
+        return [[Piece(row.text, trained=True, ends=True)]]
+    conversations: Sequence[Conversation] = row.pair if isinstance(row, Preference) else (row,)
+    return [pieces(template, conversation) for conversation in conversations]
+
+
+def _example(laid: list[Piece], tokens: list[list[int]], tokenizer: Any) -> Example:
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    ids: list[int] = [] if begin is None else [begin]
+    trained: list[Span] = []
+    for piece, own in zip(laid, tokens, strict=True):
+        # A begin token that the text already had comes once.
+        own = own[1:] if len(ids) == 1 and own[:1] == [begin] else own
+        first = max(1, len(ids))
+        ids += own
+        if piece.ends and end is not None:
+            ids.append(end)
+        if piece.trained and len(ids) > first:
+            trained.append((first, len(ids)))
+    return Example(tuple(ids), tuple(trained))
+
+
+def _shortened(example: Example, length: int) -> Example | None:
+    """The example cut at the right; None where no trained token is left."""
+    if len(example.ids) <= length:
+        return example if example.trained else None
+    spans = tuple((begin, min(end, length)) for begin, end in example.trained if begin < length)
+    return Example(example.ids[:length], spans) if spans else None

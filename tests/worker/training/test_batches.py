@@ -57,7 +57,7 @@ def test_rows_of_one_length_stay_together() -> None:
 
 
 def test_a_batchs_places_are_where_the_next_token_is_a_label() -> None:
-    batch = collate([Example((5, 6, 7, 8), 2), Example((5, 9, 3), 1)], 0, "cpu")
+    batch = collate([Example.answering((5, 6, 7, 8), 2), Example.answering((5, 9, 3), 1)], 0, "cpu")
     assert batch.input_ids.tolist() == [[5, 6, 7], [5, 9, 0]]
     assert batch.places.tolist() == [1, 2, 3, 4]
     assert batch.targets.tolist() == [7, 8, 9, 3]

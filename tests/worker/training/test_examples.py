@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.errors import BadData, NothingToTrain
-from shared.templates import fingerprint, render
+from shared.templates import Piece, fingerprint, render
 from tiny_bases import make_tokenizer
 from worker.reporting import Silent
 from worker.training.audit import audit, marked, require_known_ids
@@ -39,7 +39,8 @@ def test_the_begin_token_comes_once_even_where_the_text_has_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "worker.training.examples.render", lambda template, instruction, input: "<s>Hello"
+        "worker.training.examples.pieces",
+        lambda template, row: [Piece("<s>Hello"), Piece("x", trained=True, ends=True)],
     )
     [example] = encode(ROWS[:1], TOKENIZER, "auto", 512).examples
     assert example.ids.count(BOS) == 1

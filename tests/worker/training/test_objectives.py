@@ -17,7 +17,7 @@ from worker.training.cross_entropy import linear_cross_entropy
 from worker.training.examples import Example
 from worker.training.objectives import Learner, sft
 
-EXAMPLES = [Example(tuple(range(10, 31)), 8), Example(tuple(range(40, 47)), 3)]
+EXAMPLES = [Example.answering(tuple(range(10, 31)), 8), Example.answering(tuple(range(40, 47)), 3)]
 
 
 def adapted(base: Path, folder: Path, dtype: torch.dtype = torch.float32) -> PeftModel:
