@@ -12,6 +12,10 @@ from sqlmodel import Field, SQLModel
 from shared.columns import json_column, short_id, time_column
 from shared.owners import Limit as Limit
 from shared.owners import Share as Share
+from shared.samples import KnowledgeBase as KnowledgeBase
+from shared.samples import KnowledgeRevision as KnowledgeRevision
+from shared.samples import Proposal as Proposal
+from shared.samples import SampleVersion as SampleVersion
 from shared.scores import Comparison as Comparison
 from shared.scores import Evaluation as Evaluation
 from shared.scores import ItemResult as ItemResult

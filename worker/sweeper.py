@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from shared import audit, db, hopeless, jobs, leases
+from shared import audit, db, hopeless, jobs, knowledge, leases
 from shared.config import settings
 from worker import garbage
 
@@ -52,6 +52,8 @@ def _sweep_as_leader(stop: threading.Event, collector: garbage.Collector, since:
                 for job_id in leases.expire(session):
                     logger.warning("job %s: lease ran out, queued again", job_id)
             hopeless.cancel_all(session)
+            for base in knowledge.listing(session):
+                knowledge.retire_due(session, base.name)
         jobs.rehint(settings().rehint_seconds)
         sealer.seal()
         collector.collect(leads=True)

@@ -30,6 +30,15 @@ from shared.errors.data import (
     NotJson,
     NotText,
 )
+from shared.errors.knowledge import (
+    EmptyKnowledge,
+    EmptySample,
+    SampleKnown,
+    UnknownKnowledge,
+    UnknownProposal,
+    UnknownRevision,
+    UnknownSample,
+)
 from shared.errors.machines import (
     DiskFull,
     HostError,
@@ -99,6 +108,8 @@ __all__ = [
     "DependencyFailed",
     "DiskFull",
     "EmptyData",
+    "EmptyKnowledge",
+    "EmptySample",
     "EventDeleted",
     "EventEdited",
     "FileMissing",
@@ -131,6 +142,7 @@ __all__ = [
     "ReloadMismatch",
     "ResumeRefused",
     "RunnerDied",
+    "SampleKnown",
     "SchemaOutdated",
     "SealMissing",
     "SqliteShared",
@@ -144,6 +156,10 @@ __all__ = [
     "UnknownDataset",
     "UnknownHost",
     "UnknownJob",
+    "UnknownKnowledge",
+    "UnknownProposal",
+    "UnknownRevision",
+    "UnknownSample",
     "UnsupportedAdapter",
     "UserError",
     "WrongBase",
