@@ -19,11 +19,12 @@ from peft.utils.constants import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from shared.errors import BadBase, InvalidSpec, NoOp, UnsupportedAdapter
 from shared.orders import BaseFiles
+from worker.architectures import tokenizer_of
 
 #: Beside an adapter's weights: its template, base, figures.
 FACTS_NAME = "graft.json"
@@ -56,7 +57,7 @@ def load_base(base: BaseFiles, device: str, precision: str) -> tuple[Any, Any]:
             trust_remote_code=False,
             output_loading_info=True,
         )
-        tokenizer = AutoTokenizer.from_pretrained(base.location, trust_remote_code=False)
+        tokenizer = tokenizer_of(base.location)
     except (OSError, ValueError, KeyError, AttributeError, ImportError, SafetensorError) as wrong:
         raise BadBase(location=base.location, problem=_first_line(wrong)) from wrong
     except RuntimeError as wrong:
@@ -186,7 +187,10 @@ def _refuse_pickles(base: BaseFiles) -> None:
     if not folder.is_dir() or any(folder.glob("*.safetensors")):
         return
     if pickles := sorted(path.name for kind in _PICKLES for path in folder.glob(kind)):
-        problem = f"{pickles[0]} is a pickle, which runs code when read; convert it to safetensors"
+        problem = (
+            f"{pickles[0]} is a pickle, which runs code when read; convert it to safetensors "
+            "with `graft models convert FOLDER OUT`"
+        )
         raise BadBase(location=base.location, problem=problem)
 
 

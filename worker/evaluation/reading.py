@@ -1,10 +1,12 @@
-"""Items as token ids: the template, the beginning-of-text token, and what a base can read."""
+"""Items as token ids: the template, what a base wants around a prompt, and what it can read."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from shared.errors import BadData
 from shared.templates import render
+from worker.framing import Frame, frame_of
 
 
 @dataclass
@@ -36,23 +38,28 @@ class Reader:
         found = self.tokenizer(text, add_special_tokens=False, verbose=False)
         return list(found["input_ids"])
 
+    @cached_property
+    def frame(self) -> Frame:
+        """The tokens that stand around every context."""
+        return frame_of(self.tokenizer)
+
     def fit(self, ids: list[int], room: int) -> tuple[list[int], bool]:
-        """Ids after the beginning-of-text token (once, where there is one), and whether they were
+        """Ids in the base's frame (a beginning-of-text token comes once), and whether they were
         cut from the left to leave `room` tokens.
 
         Raises BadData where not even one token would be left.
         """
-        first = self.tokenizer.bos_token_id
-        start = [] if first is None else [first]
-        ids = ids[1:] if ids[:1] == start else ids
-        keep = len(ids) if self.limit is None else self.limit - room - len(start)
+        before, after = list(self.frame.before), list(self.frame.after)
+        if before and ids[: len(before)] == before:
+            ids = ids[len(before) :]
+        keep = len(ids) if self.limit is None else self.limit - room - self.frame.size
         if keep < 1 <= len(ids):
             raise BadData(
                 file=self.benchmark,
                 problem=f"an answer of {room} tokens leaves no room for its prompt: the base "
                 f"reads {self.limit} tokens. Ask for shorter answers",
             )
-        return start + ids[-keep:], keep < len(ids)
+        return before + ids[-keep:] + after, keep < len(ids)
 
 
 def end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
