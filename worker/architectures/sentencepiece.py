@@ -1,4 +1,4 @@
-"""Reading a SentencePiece model file without its library: protobuf's wire format, three messages."""
+"""Reading a SentencePiece model file without its library: three messages of protobuf's form."""
 
 import struct
 from collections.abc import Iterator

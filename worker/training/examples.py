@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.formats import AlpacaRow, Conversation, Preference, Row, Text, row_of
 from shared.templates import Piece, pieces
+from worker.framing import Frame, frame_of
 
 #: Rows the tokenizer sees at once; bounds memory, not results.
 _CHUNK = 1000
@@ -75,9 +76,8 @@ def encode(
     """The examples of `rows`, cut at the right to `max_length` tokens.
 
     Prompts and answers are tokenized apart, as at evaluation, so that a prompt's ids never depend
-    on its answer. The tokenizer's begin token comes first, once, where it has one: bases are
-    trained with it even where their tokenizer does not add it. A preference is left out as a whole
-    where either of its answers is.
+    on its answer. Around the prompt stands what the base wants there (see `frame_of`), such as a
+    begin token. A preference is left out as a whole where either of its answers is.
     """
     examples: list[Example] = []
     rejected: list[Example] = []
@@ -111,12 +111,13 @@ def _tokenized(
 ) -> Iterator[list[Example]]:
     """The one example of each row, or the two of a preference; nothing cut yet."""
     waiting = iter(rows)
+    frame, end = frame_of(tokenizer), tokenizer.eos_token_id
     while chunk := [_laid_out(row_of(row), template) for row in islice(waiting, _CHUNK)]:
         texts = [piece.text for each in chunk for laid in each for piece in laid]
         # verbose: the tokenizer's own warning about long texts; the audit reports what is cut.
         ids = iter(tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"])
         for each in chunk:
-            yield [_example(laid, list(islice(ids, len(laid))), tokenizer) for laid in each]
+            yield [_example(laid, list(islice(ids, len(laid))), frame, end) for laid in each]
 
 
 def _laid_out(row: Row, template: str) -> list[list[Piece]]:
@@ -126,19 +127,29 @@ def _laid_out(row: Row, template: str) -> list[list[Piece]]:
     return [pieces(template, conversation) for conversation in conversations]
 
 
-def _example(laid: list[Piece], tokens: list[list[int]], tokenizer: Any) -> Example:
-    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
-    ids: list[int] = [] if begin is None else [begin]
+def _example(laid: list[Piece], tokens: list[list[int]], frame: Frame, end: int | None) -> Example:
+    """The pieces in a row, in the base's frame.
+
+    A base with a frame behind its prompts reads all before it as one prompt, so there only the
+    last answer is trained and ended; earlier ones are part of what is asked.
+    """
+    ids: list[int] = list(frame.before)
     trained: list[Span] = []
-    for piece, own in zip(laid, tokens, strict=True):
+    answers = [place for place, piece in enumerate(laid) if piece.trained]
+    last = answers[-1] if answers else len(laid)
+    for place, (piece, own) in enumerate(zip(laid, tokens, strict=True)):
         # A begin token that the text already had comes once.
-        own = own[1:] if len(ids) == 1 and own[:1] == [begin] else own
+        begun = ids and len(ids) == len(frame.before) and own[: len(ids)] == ids
+        own = own[len(ids) :] if begun else own
+        ids += frame.after if place == last else ()
+        asked = bool(frame.after) and place < last
         first = max(1, len(ids))
         ids += own
-        if piece.ends and end is not None:
+        if piece.ends and end is not None and not asked:
             ids.append(end)
-        if piece.trained and len(ids) > first:
+        if piece.trained and not asked and len(ids) > first:
             trained.append((first, len(ids)))
+    ids += () if answers else frame.after
     return Example(tuple(ids), tuple(trained))
 
 

@@ -1,116 +1,32 @@
-"""ChatGLM-6B's layers (GLM, arXiv 2103.10360; DeepNorm residuals, arXiv 2203.00555).
+"""ChatGLM-6B as a transformers model, its weights under their original names."""
 
-Written from the architecture's facts under the original weight names. Two tricks of the original
-code that keep fp16 in range are left out because they cancel: queries are divided by (layer + 1)
-and scores multiplied by it. Rotary angles are computed in fp32 from frequencies that the original
-keeps in fp16; those are rounded here as there, the angles are not.
-"""
-
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers import Cache, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
 from worker.architectures.chatglm.configuration import ChatGLMConfig
-from worker.architectures.chatglm.places import Anchors, order_of, places_of
+from worker.architectures.chatglm.layers import GLMBlock, PrefixCache, rotary
+from worker.architectures.chatglm.places import order_of, places_of
 
-_ROTARY_BASE = 10_000.0
-
-
-class PrefixCache(DynamicCache):
-    """Keys and values, and where each row's prompt ended."""
-
-    anchors: Anchors | None = None
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        super().batch_select_indices(indices)
-        self._take(lambda rows: rows[indices])
-
-    def reorder_cache(self, beam_idx: Tensor) -> None:
-        super().reorder_cache(beam_idx)
-        self._take(lambda rows: rows[beam_idx])
-
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        super().batch_repeat_interleave(repeats)
-        self._take(lambda rows: rows.repeat_interleave(repeats))
-
-    def _take(self, chosen: Any) -> None:
-        if self.anchors is not None:
-            self.anchors = Anchors(chosen(self.anchors.answer), chosen(self.anchors.mask))
-
-
-class SelfAttention(nn.Module):
-    """Attention whose query, key and value lie side by side for each head."""
-
-    def __init__(self, config: ChatGLMConfig, layer: int) -> None:
-        super().__init__()
-        self.layer = layer
-        self.heads = config.num_attention_heads
-        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], visible: Tensor, cache: Cache | None
-    ) -> Tensor:
-        """hidden (rows, tokens, width), visible (rows, 1, tokens, keys)."""
-        rows, tokens, width = hidden.shape
-        mixed = self.query_key_value(hidden).view(rows, tokens, self.heads, 3, -1)
-        query, key, value = mixed.permute(3, 0, 2, 1, 4)
-        query, key = _rotated(query, *rotary), _rotated(key, *rotary)
-        if cache is not None:
-            key, value = cache.update(key, value, self.layer)
-        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        return self.dense(found.transpose(1, 2).reshape(rows, tokens, width))
-
-
-class MLP(nn.Module):
-    """Two linear modules with a GELU (its tanh form) between them, no gate."""
-
-    def __init__(self, config: ChatGLMConfig) -> None:
-        super().__init__()
-        self.dense_h_to_4h = nn.Linear(config.hidden_size, config.inner_hidden_size)
-        self.dense_4h_to_h = nn.Linear(config.inner_hidden_size, config.hidden_size)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        inner = functional.gelu(self.dense_h_to_4h(hidden), approximate="tanh")
-        return self.dense_4h_to_h(inner)
-
-
-class GLMBlock(GradientCheckpointingLayer):
-    """A layer; the residual branches carry the *normalised* input, times sqrt(2 · layers)."""
-
-    def __init__(self, config: ChatGLMConfig, layer: int) -> None:
-        super().__init__()
-        width, epsilon = config.hidden_size, config.layernorm_epsilon
-        self.residual = (2 * config.residual_layers) ** 0.5
-        self.input_layernorm = nn.LayerNorm(width, eps=epsilon)
-        self.attention = SelfAttention(config, layer)
-        self.post_attention_layernorm = nn.LayerNorm(width, eps=epsilon)
-        self.mlp = MLP(config)
-
-    def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], visible: Tensor, cache: Cache | None
-    ) -> Tensor:
-        normed = self.input_layernorm(hidden)
-        hidden = normed * self.residual + self.attention(normed, rotary, visible, cache)
-        normed = self.post_attention_layernorm(hidden)
-        return normed * self.residual + self.mlp(normed)
+#: For transformers: what stays on one device, what goes where it is used, what files need not say.
+_WHOLE, _MOVING, _COMPUTED = {"GLMBlock"}, {"past_key_values"}, {r"rotary_emb\.inv_freq$"}
 
 
 class ChatGLMPreTrainedModel(PreTrainedModel):
     """What both models below share with transformers."""
 
+    config: ChatGLMConfig
     config_class = ChatGLMConfig
     base_model_prefix = "transformer"
     supports_gradient_checkpointing = True
-    _no_split_modules: ClassVar[list[str]] = ["GLMBlock"]
-    _skip_keys_device_placement = ("past_key_values",)
+    _no_split_modules: set[str] | list[str] | None = _WHOLE
+    _skip_keys_device_placement: set[str] | list[str] | None = _MOVING
     _supports_sdpa = True
-    _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [r"rotary_emb\.inv_freq$"]
+    _keys_to_ignore_on_load_unexpected: set[str] | list[str] | None = _COMPUTED
 
 
 class ChatGLMModel(ChatGLMPreTrainedModel):
@@ -154,10 +70,10 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             past_key_values = PrefixCache(config=self.config)
         positions, visible = self._placed(input_ids, attention_mask, position_ids, past_key_values)
         hidden = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        rotary = _rotary(positions, self.config.hidden_size // self.config.num_attention_heads)
-        rotary = (rotary[0].to(hidden.dtype), rotary[1].to(hidden.dtype))
+        head = self.config.hidden_size // self.config.num_attention_heads
+        turns = rotary(positions, head, hidden.dtype)
         for layer in self.layers:
-            hidden = layer(hidden, rotary, visible, past_key_values)
+            hidden = layer(hidden, turns, visible, past_key_values)
         return BaseModelOutputWithPast(
             last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values
         )
@@ -168,21 +84,19 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         """Positions (rows, 2, tokens), and (rows, 1, tokens, keys) what each token sees."""
         if seen is not None and seen.ndim != 2:
             raise ValueError("ChatGLM's prefix attention takes a mask of (rows, tokens) only")
-        rows, length = ids.shape
         past = 0 if cache is None else cache.get_seq_length()
-        anchors = getattr(cache, "anchors", None)
         explicit = given if given is not None and given.ndim == 3 else None
-        if past and (anchors is not None or explicit is not None):
-            visible = torch.ones(rows, length, past + length, dtype=torch.bool, device=ids.device)
+        if past and (explicit is not None or getattr(cache, "anchors", None) is not None):
+            visible = torch.ones(*ids.shape, past + ids.shape[1], dtype=torch.bool).tril(past)
             if explicit is None:
-                order = order_of(rows, length, past, seen, ids.device) if given is None else given
-                explicit = anchors.at(order.expand(rows, length))
-            return explicit, _masked(visible.tril(past), seen)
+                order = order_of(ids, past, seen) if given is None else given
+                explicit = cast(PrefixCache, cache).places(order.expand_as(ids))
+            return explicit, _masked(visible.to(ids.device), seen)
         if past and not bool((ids == self.config.bos_token_id).any(1).all()):
             raise ValueError("the cache does not say where its prompts end")
-        order = order_of(rows, length, 0, _own(seen, ids), ids.device)
+        order = order_of(ids, 0, _own(seen, ids))
         if given is not None and explicit is None:
-            order = given.expand(rows, length)
+            order = given.expand_as(ids)
         places = places_of(ids, order, self.config)
         if isinstance(cache, PrefixCache):
             cache.anchors = places.anchors
@@ -237,10 +151,12 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         next_sequence_length: int | None = None,
         past_key_values: Cache | None = None,
         attention_mask: Tensor | None = None,
-        **_: Any,
+        inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
     ) -> dict[str, Any]:
         """`generate` knows the whole sequence at every step, so every step gets its positions."""
-        order = order_of(*input_ids.shape, 0, _own(attention_mask, input_ids), input_ids.device)
+        order = order_of(input_ids, 0, _own(attention_mask, input_ids))
         positions = places_of(input_ids, order, self.config).positions
         last = next_sequence_length or input_ids.shape[1]
         return {
@@ -268,20 +184,3 @@ def _masked(visible: Tensor, seen: Tensor | None) -> Tensor:
         itself = torch.ones_like(visible[0]).tril(before).triu(before)
         visible = visible & keys[:, None, :] | itself
     return visible[:, None]
-
-
-def _rotary(positions: Tensor, head: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (rows, 1, tokens, head): its first half turns by the first position, its
-    second half by the second."""
-    half = head // 2
-    steps = torch.arange(0, half, 2, device=positions.device, dtype=torch.float32) / half
-    frequencies = (1.0 / _ROTARY_BASE**steps).half().float()
-    angles = positions[..., None].float() * frequencies
-    both = torch.cat([angles, angles], -1).transpose(1, 2).flatten(2)[:, None]
-    return both.cos(), both.sin()
-
-
-def _rotated(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """x (rows, heads, tokens, head), each half of a head turned in pairs half of it apart."""
-    low, high = x.unflatten(-1, (2, -1)).chunk(2, -1)
-    return x * cosines + torch.cat([-high, low], -1).flatten(-2) * sines

@@ -52,13 +52,15 @@ class Places:
         return same & (causal | self.prompt[:, None, :])
 
 
-def order_of(rows: int, length: int, past: int, seen: Tensor | None, device: torch.device) -> Tensor:
-    """(rows, length): the number of each new token in its sequence, counted from 0.
+def order_of(ids: Tensor, past: int, seen: Tensor | None) -> Tensor:
+    """(rows, tokens): the number of each token in its sequence, counted from 0.
 
-    `seen` (rows, at least length) is 0 at padding, which may stand at either side.
+    `past` tokens were read before `ids` (rows, tokens); `seen` (rows, at least tokens) is 0 at
+    padding, which may stand at either side.
     """
+    length = ids.shape[1]
     if seen is None:
-        return torch.arange(past, past + length, device=device).expand(rows, length)
+        return torch.arange(past, past + length, device=ids.device).expand(len(ids), length)
     return (seen.long().cumsum(1) - 1).clamp_min(0)[:, -length:]
 
 

@@ -67,10 +67,11 @@ def _assembled(found: SentencePiece, offset: int) -> Tokenizer:
             *(decoders.Replace(name, text) for text, name in _written()),
         ]
     )
+    around = ("[gMASK]", "<sop>", "<eop>")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A [gMASK] <sop>",
         pair="$A [gMASK] <sop> $B <eop>",
-        special_tokens=[(name, offset + _id(found, name)) for name in ("[gMASK]", "<sop>", "<eop>")],
+        special_tokens=[(name, offset + _id(found, name)) for name in around],
     )
     return tokenizer
 
