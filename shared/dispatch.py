@@ -11,7 +11,9 @@ from sqlalchemy import func, select, text
 from sqlmodel import Session
 
 from shared import leases, pool_state
+from shared.bulk import is_sqlite
 from shared.claims import Choice, Claim
+from shared.clock import db_now
 from shared.scheduling.preemption import victims
 
 #: Any fixed number: the key of the planning lock on PostgreSQL.
@@ -42,8 +44,7 @@ def dispatch(
     `closed` are cards that something outside the pool holds. Where the first job does not fit, the
     jobs that have to give way to it are asked to.
     """
-    _plan_alone(session)
-    now = pool_state.clock(session)
+    now = _plan_alone(session)
     pool = pool_state.load(session, now, window=window, me=host, closed=closed)
     placed = list(pool.place(now, prefer=host))
     mine = [
@@ -60,14 +61,17 @@ def dispatch(
     return Dispatch(claims, {each.host for each in placed} - {host})
 
 
-def _plan_alone(session: Session) -> None:
-    """Wait for whoever is deciding; a decider that hangs loses its transaction after 10 s."""
-    if session.get_bind().dialect.name == "sqlite":
-        return  # a writing transaction is alone there anyway
-    session.connection().execute(
-        select(
-            func.set_config("idle_in_transaction_session_timeout", "10s", text("true")),
-            func.set_config("lock_timeout", "15s", text("true")),
-            func.pg_advisory_xact_lock(_PLANNING),
-        )
+def _plan_alone(session: Session) -> float:
+    """Wait for whoever is deciding; the database's time once it is our turn.
+
+    A decider that hangs loses its transaction after 10 s.
+    """
+    if is_sqlite(session):  # a writing transaction is alone there anyway
+        return pool_state.clock(session)
+    alone = select(
+        func.set_config("idle_in_transaction_session_timeout", "10s", text("true")),
+        func.set_config("lock_timeout", "15s", text("true")),
+        func.pg_advisory_xact_lock(_PLANNING),
+        db_now(),
     )
+    return session.connection().execute(alone).one()[-1]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import insert
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
+from shared.bulk import insert_rows
 from shared.clock import db_now
 from shared.tables import Event
 
@@ -20,6 +21,6 @@ def record_many(
     session: Session, kind: str, *, actor: str, jobs: Sequence[tuple[str, dict[str, Any]]]
 ) -> None:
     """Add one event of a kind for each (job, data), in one statement."""
-    rows = [{"actor": actor, "job_id": job, "kind": kind, "data": data} for job, data in jobs]
-    if rows:
-        session.connection().execute(insert(Event).values(at=db_now()), rows)
+    rows = [{"job_id": job, "data": data} for job, data in jobs]
+    table = SQLModel.metadata.tables["event"]
+    insert_rows(session, table, rows, at=db_now(), actor=actor, kind=kind)

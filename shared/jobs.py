@@ -14,6 +14,9 @@ from shared.specs import parse_spec
 from shared.submission import AnySpec
 from shared.tables import Attempt, Event, Job, JobDependency, JobState, LogLine, MetricPoint
 
+#: Hints that one sweep sends again at most.
+_REHINTED = 32
+
 
 def submit(spec: AnySpec, *, user: str, **asked: Any) -> Job:
     """Queue a job: one transaction, then a hint to the workers.
@@ -187,12 +190,18 @@ def history(session: Session, job_id: str) -> list[Event]:
 
 
 def rehint(older_than: float) -> list[str]:
-    """Hint again the queued jobs whose last hint is this many seconds old; return their ids."""
+    """Hint again queued jobs whose last hint is this many seconds old; return their ids.
+
+    A few at a time: a hint makes a host look at the whole queue, however long that is.
+    """
     table = SQLModel.metadata.tables["job"]
+    old = select(table.c.id).where(
+        leases.is_ready(table.c), table.c.hinted_at < db_now() - older_than
+    )
     with db.writing() as session:
         stale = session.connection().execute(
             update(table)
-            .where(leases.is_ready(), table.c.hinted_at < db_now() - older_than)
+            .where(table.c.id.in_(old.limit(_REHINTED)), leases.is_ready(by_id=True))
             .values(hinted_at=db_now())
             .returning(table.c.id)
         )

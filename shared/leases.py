@@ -8,12 +8,29 @@ is decided by `shared.dispatch`; a wrong decision there can waste time, never br
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Float,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlmodel import Session, SQLModel
 
-from shared import events, usage
+from shared import attempts, events
 from shared.claims import Choice, Claim
 from shared.clock import db_now
 from shared.errors import HostLost
@@ -24,18 +41,27 @@ _NEEDED = SQLModel.metadata.tables["job"].alias("needed")
 _DEPENDENCY = SQLModel.metadata.tables["jobdependency"].c
 _ATTEMPT = SQLModel.metadata.tables["attempt"].c
 _CHECKPOINT = SQLModel.metadata.tables["checkpoint"].c
-_SHARE = SQLModel.metadata.tables["share"].c
 #: A job whose host dies this often without a checkpoint in between is taken to be the cause.
 MAX_LOST = 10
+#: States as literals in SQL, for statements that need a partial index (see `is_ready`).
+QUEUED = literal_column(f"'{JobState.QUEUED}'", String)
+RUNNING = literal_column(f"'{JobState.RUNNING}'", String)
+#: What a transition tells of each job whose attempt it begins or ends.
+_OWNED = (_JOB.id, _JOB.epoch, _JOB.project, _JOB.user)
 
 
-def is_ready(job: Any = _JOB) -> ColumnElement[bool]:
-    """SQL: this job may start now, were there room (`job`: the columns of an alias)."""
+def is_ready(job: Any = _JOB, *, by_id: bool = False) -> ColumnElement[bool]:
+    """SQL: this job may start now, were there room (`job`: the columns of an alias).
+
+    The state is a literal: behind a parameter PostgreSQL, once it plans the statement for any
+    parameter, cannot use the index of queued jobs. With `by_id` the job is looked up by its id, and
+    that index, which it takes for small whenever many jobs came in, must not be read.
+    """
     # A subquery, not a join: SQLAlchemy takes a join inside LATERAL for a product.
     state = select(_NEEDED.c.state).where(_NEEDED.c.id == _DEPENDENCY.needs_id).scalar_subquery()
     unmet = exists().where(_DEPENDENCY.job_id == job.id, state != JobState.SUCCEEDED)
     return and_(
-        job.state == JobState.QUEUED,
+        (func.coalesce(job.state, "") if by_id else job.state) == QUEUED,
         job.cancel_requested_at.is_(None),
         job.not_before <= db_now(),
         ~unmet,
@@ -54,9 +80,9 @@ def claim(
     choices = {choice.job_id: choice for choice in chosen}
     if not choices:
         return []
-    taken = session.connection().execute(
+    taken = (
         update(_JOB.id.table)
-        .where(_JOB.id.in_(choices), is_ready())
+        .where(_JOB.id.in_(choices), is_ready(by_id=True))
         .values(
             state=JobState.RUNNING,
             epoch=_JOB.epoch + 1,
@@ -67,43 +93,9 @@ def claim(
             finished_at=None,
             error=None,
         )
-        .returning(
-            _JOB.id,
-            _JOB.epoch,
-            _JOB.kind,
-            _JOB.name,
-            _JOB.spec,
-            _JOB.project,
-            _JOB.user,
-            _JOB.vram_mb,
-        )
+        .returning(*_OWNED, _JOB.kind, _JOB.name, _JOB.spec, _JOB.vram_mb)
     )
-    found = taken.all()
-    if not found:
-        return []
-    attempts = [
-        {
-            "job_id": row.id,
-            "epoch": row.epoch,
-            "host": host,
-            "cards": list(choices[row.id].cards),
-            "share": choices[row.id].share,
-            "device": device,
-        }
-        for row in found
-    ]
-    connection = session.connection()
-    connection.execute(insert(_ATTEMPT.job_id.table).values(started_at=db_now()), attempts)
-    for owner in sorted({(row.project, row.user) for row in found}):
-        connection.execute(
-            update(_SHARE.user.table).where(_owned_by(*owner)).values(last_start=db_now())
-        )
-    events.record_many(
-        session,
-        "claimed",
-        actor=host,
-        jobs=[(row.id, {"epoch": row.epoch, "cards": choices[row.id].cards}) for row in found],
-    )
+    found = attempts.begin(session, taken, choices, host=host, device=device)
     return [_held(row, host, choices[row.id].cards) for row in found]
 
 
@@ -112,10 +104,6 @@ def _held(row: Any, host: str, cards: tuple[int, ...]) -> Claim:
         job_id=row.id, epoch=row.epoch, host=host, cards=cards, kind=row.kind, name=row.name,
         spec=row.spec, shares_cards=row.vram_mb > 0,
     )  # fmt: skip
-
-
-def _owned_by(project: str, user: str) -> ColumnElement[bool]:
-    return and_(_SHARE.project == project, _SHARE.user == user)
 
 
 def renew(session: Session, held: list[Claim], lease_seconds: float) -> set[tuple[str, int]]:
@@ -146,42 +134,54 @@ def commit(
 
     On None the caller must roll back: nothing this attempt made may become visible.
     """
+    values = {
+        "held_id": held.job_id,
+        "held_epoch": held.epoch,
+        "retry_in": retry_in,
+        "why": error,
+        "actor": held.host,
+    }
+    row = attempts.end(session, _commit(outcome), outcome, values)
+    return None if row is None else JobState(row.state)
+
+
+#: Which attempt ends.
+_MY_ID, _MY_EPOCH = bindparam("held_id", type_=String), bindparam("held_epoch", type_=Integer)
+
+
+@cache
+def _commit(outcome: Outcome) -> Any:
+    """The UPDATE of COMMIT, made once for each outcome."""
     ends = {
         Outcome.SUCCEEDED: JobState.SUCCEEDED,
         Outcome.FAILED: JobState.FAILED,
         Outcome.CANCELLED: JobState.CANCELLED,
     }
     gave_way = outcome in (Outcome.STOPPED, Outcome.PREEMPTED)
-    fruitless = 0 if gave_way else _without_checkpoint(held)
+    fruitless = 0 if gave_way else _without_checkpoint()
     again = case(
         (_JOB.cancel_requested_at.is_not(None), JobState.CANCELLED.value),
         (_JOB.failures + fruitless >= _JOB.max_attempts, JobState.FAILED.value),
         else_=JobState.QUEUED.value,
     )
-    ended = session.connection().execute(
+    return (
         update(_JOB.id.table)
-        .where(_JOB.id == held.job_id, _JOB.epoch == held.epoch, _JOB.state == JobState.RUNNING)
+        .where(_JOB.id == _MY_ID, _JOB.epoch == _MY_EPOCH, _JOB.state == JobState.RUNNING)
         .values(
             state=ends.get(outcome, again),
             failures=_JOB.failures + (fruitless if outcome is Outcome.RETRY else 0),
             lease_until=None,
-            not_before=db_now() + retry_in,
-            error=error,
+            not_before=db_now() + bindparam("retry_in", type_=Float(53)),
+            error=bindparam("why", type_=JSON),
             finished_at=db_now(),
         )
-        .returning(_JOB.state)
+        .returning(*_OWNED, _JOB.state)
     )
-    row = ended.one_or_none()
-    if row is None:
-        return None
-    _end_attempt(session, held.job_id, held.epoch, outcome, error)
-    events.record(session, outcome, actor=held.host, job=held.job_id, epoch=held.epoch, error=error)
-    return JobState(row.state)
 
 
-def _without_checkpoint(held: Claim) -> ColumnElement[int]:
+def _without_checkpoint() -> ColumnElement[int]:
     """SQL: 1 when this attempt saved no checkpoint, 0 when it got somewhere."""
-    saved = exists().where(_CHECKPOINT.job_id == held.job_id, _CHECKPOINT.epoch == held.epoch)
+    saved = exists().where(_CHECKPOINT.job_id == _MY_ID, _CHECKPOINT.epoch == _MY_EPOCH)
     return case((saved, 0), else_=1)
 
 
@@ -204,7 +204,7 @@ def expire(session: Session, *, host: str | None = None) -> list[str]:
     )
     expired = session.connection().execute(
         update(_JOB.id.table)
-        .where(_JOB.state == JobState.RUNNING, over)
+        .where(_JOB.state == RUNNING, over)
         .values(
             state=case(
                 (_JOB.cancel_requested_at.is_not(None), JobState.CANCELLED.value),
@@ -215,42 +215,18 @@ def expire(session: Session, *, host: str | None = None) -> list[str]:
             hinted_at=0.0,
             finished_at=db_now(),
         )
-        .returning(_JOB.id, _JOB.epoch, _JOB.host, _JOB.state)
+        .returning(*_OWNED, _JOB.host, _JOB.state)
     )
     found = expired.all()
     for row in found:
         error = HostLost(host=row.host).record()
-        _end_attempt(session, row.id, row.epoch, Outcome.LOST, error)
+        attempts.close(session, row, Outcome.LOST, error)
         events.record(session, "expired", actor="pool", job=row.id, epoch=row.epoch, host=row.host)
         if row.state == JobState.FAILED:
             session.connection().execute(
                 update(_JOB.id.table).where(_JOB.id == row.id).values(error=error)
             )
     return [row.id for row in found]
-
-
-def _end_attempt(
-    session: Session, job_id: str, epoch: int, outcome: Outcome, error: dict[str, Any] | None
-) -> None:
-    """Close the attempt and charge its owner for it."""
-    ended = session.connection().execute(
-        update(_ATTEMPT.job_id.table)
-        .where(_ATTEMPT.job_id == job_id, _ATTEMPT.epoch == epoch)
-        .values(
-            outcome=outcome,
-            error=error,
-            ended_at=db_now(),
-            gpu_seconds=(db_now() - _ATTEMPT.started_at) * _ATTEMPT.share,
-        )
-        .returning(_ATTEMPT.gpu_seconds)
-    )
-    used = ended.scalar_one_or_none() or 0.0
-    owner = select(_JOB.project, _JOB.user).where(_JOB.id == job_id).subquery()
-    session.connection().execute(
-        update(_SHARE.user.table)
-        .where(_SHARE.project == owner.c.project, _SHARE.user == owner.c.user)
-        .values(used=usage.decayed(_SHARE.used, _SHARE.used_at) + used, used_at=db_now())
-    )
 
 
 def request_preemption(session: Session, job_id: str, epoch: int, *, by: str) -> bool:

@@ -1,15 +1,17 @@
-"""The pool as the scheduler sees it, read from the database in four statements."""
+"""The pool as the scheduler sees it, read from the database in one round trip."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, literal, select, true
+from sqlalchemy import Integer, func, literal, literal_column, select, true
 from sqlmodel import Session, SQLModel
 
 from shared import usage
+from shared.bulk import ask, is_sqlite
 from shared.clock import db_now
 from shared.config import settings
-from shared.leases import is_ready
+from shared.leases import RUNNING, is_ready
 from shared.scheduling import (
     Allowance,
     HostCards,
@@ -20,7 +22,6 @@ from shared.scheduling import (
     Shape,
     Waiting,
 )
-from shared.tables import JobState
 
 _TABLES = SQLModel.metadata.tables
 _JOB, _ATTEMPT, _HOST = _TABLES["job"].c, _TABLES["attempt"].c, _TABLES["host"].c
@@ -35,14 +36,13 @@ _ENOUGH = 1 << 40
 BUDGET_SECONDS = 30 * 86400.0
 
 
-def rules(session: Session) -> Rules:
+def rules(limits: Sequence[Any]) -> Rules:
     """The pool's rules: the settings, and the projects' weights."""
-    weighted = select(_LIMIT.name, _LIMIT.weight).where(_LIMIT.kind == "project")
     return Rules(
         half_life=settings().half_life_hours * 3600.0,
         ageing=settings().ageing_hours * 3600.0,
         guaranteed=settings().guaranteed_minutes * 60.0,
-        project_weights={row.name: row.weight for row in session.connection().execute(weighted)},
+        project_weights={row.name: row.weight for row in limits if row.kind == "project"},
     )
 
 
@@ -59,76 +59,68 @@ def load(
     `window` is how many ready jobs of each owner are looked at; `closed` are cards of host `me`
     that it found taken by something outside the pool.
     """
+    found, limits, shares, running, waiting = ask(
+        session, _hosts(now, me), _LIMITS, _shares(), _RUNS, _ready(window, is_sqlite(session))
+    )
     pool = Scheduler(
-        hosts(session, now, me, closed),
-        rules=rules(session),
-        allowances=allowances(session, now),
+        [_host(row, me, closed) for row in found if row.trouble is None or row.name == me],
+        rules=rules(limits),
+        allowances=_allowances(session, now, limits, shares),
         now=now,
     )
-    for running in runs(session):
-        pool.resume(running, now)
-    for job in ready(session, window):
-        pool.submit(job, now)
+    for row in running:
+        pool.resume(_running(row), now)
+    for row in waiting:
+        pool.submit(as_waiting(row), now)
     return pool
 
 
-def hosts(
-    session: Session, now: float, me: str = "", closed: Collection[int] = ()
-) -> list[HostCards]:
-    """The hosts that take jobs: not drained, not in trouble, and heard of within a lease."""
+def _hosts(now: float, me: str) -> Any:
+    """The hosts that take jobs: not drained, and heard of within a lease.
+
+    Those in trouble are left out by the caller: a JSON column holds a null of its own, which SQL's
+    IS NULL does not see.
+    """
     alive = (_HOST.heartbeat_at > now - settings().lease_seconds) | (_HOST.name == me)
-    found = session.connection().execute(
-        select(
-            _HOST.name,
-            _HOST.device,
-            _HOST.cards,
-            _HOST.labels,
-            _HOST.bases,
-            _HOST.closed,
-            _HOST.trouble,
-        )
-        .where(_HOST.accepting, alive)
-        .order_by(_HOST.name)
+    told = (_HOST.name, _HOST.device, _HOST.cards, _HOST.labels, _HOST.bases, _HOST.closed)
+    return select(*told, _HOST.trouble).where(_HOST.accepting, alive).order_by(_HOST.name)
+
+
+def _host(row: Any, me: str, closed: Collection[int]) -> HostCards:
+    return HostCards(
+        name=row.name,
+        totals=tuple(row.cards) if row.device != "cpu" else (_ENOUGH,) * len(row.cards),
+        exclusive=row.device == "cpu",
+        labels=frozenset(row.labels),
+        bases=frozenset(row.bases),
+        closed=frozenset(closed if row.name == me else row.closed),
     )
-    return [
-        HostCards(
-            name=row.name,
-            totals=tuple(row.cards) if row.device != "cpu" else (_ENOUGH,) * len(row.cards),
-            exclusive=row.device == "cpu",
-            labels=frozenset(row.labels),
-            bases=frozenset(row.bases),
-            closed=frozenset(closed if row.name == me else row.closed),
-        )
-        for row in found
-        # A JSON column holds a null of its own, which SQL's IS NULL does not see.
-        if row.trouble is None or row.name == me
-    ]
 
 
-def runs(session: Session) -> list[Running]:
-    """Every running job with the cards it holds."""
-    query = (
-        select(*_ASKED, _JOB.preempt_requested_at, _JOB.epoch, _ATTEMPT.host, _ATTEMPT.cards,
-               _ATTEMPT.started_at, _ATTEMPT.share)
-        .join_from(_JOB.id.table, _ATTEMPT.job_id.table,
-                   (_ATTEMPT.job_id == _JOB.id) & (_ATTEMPT.epoch == _JOB.epoch))
-        .where(_JOB.state == JobState.RUNNING)
-    )  # fmt: skip
-    return [
-        Running(
-            job=as_waiting(row),
-            host=row.host,
-            cards=tuple(row.cards),
-            started_at=row.started_at,
-            share=row.share,
-            epoch=row.epoch,
-            preempting=row.preempt_requested_at is not None,
-        )
-        for row in session.connection().execute(query)
-    ]
+#: Every running job with the cards it holds.
+_RUNS = (
+    select(*_ASKED, _JOB.preempt_requested_at, _JOB.epoch, _ATTEMPT.host, _ATTEMPT.cards,
+           _ATTEMPT.started_at, _ATTEMPT.share)
+    .join_from(_JOB.id.table, _ATTEMPT.job_id.table,
+               (_ATTEMPT.job_id == _JOB.id) & (_ATTEMPT.epoch == _JOB.epoch))
+    .where(_JOB.state == RUNNING)
+)  # fmt: skip
 
 
-def ready(session: Session, window: int) -> list[Waiting]:
+def _running(row: Any) -> Running:
+    return Running(
+        job=as_waiting(row),
+        host=row.host,
+        cards=tuple(row.cards),
+        started_at=row.started_at,
+        share=row.share,
+        epoch=row.epoch,
+        preempting=row.preempt_requested_at is not None,
+    )
+
+
+@cache
+def _ready(window: int, sqlite: bool) -> Any:
     """The first `window` ready jobs of each owner, in the owner's order.
 
     One index probe an owner, however many jobs are queued.
@@ -140,33 +132,36 @@ def ready(session: Session, window: int) -> list[Waiting]:
         select(job.id)
         .where(job.project == _SHARE.project, job.user == _SHARE.user, is_ready(job))
         .order_by(*order)
-        .limit(window)
+        # A literal: behind a parameter PostgreSQL takes the window for a tenth of the queue and
+        # sorts it, instead of reading the first entries of the index.
+        .limit(literal_column(str(int(window)), Integer))
     )
-    if session.get_bind().dialect.name == "sqlite":
+    if sqlite:
         chosen = _JOB.id.in_(first.correlate(_SHARE.user.table))
-        query = select(*_ASKED).select_from(_SHARE.user.table.join(_JOB.id.table, chosen))
-    else:
-        heads = first.with_only_columns(*(job[column.name] for column in _ASKED)).lateral("heads")
-        query = select(*heads.c).select_from(_SHARE.user.table.join(heads, true()))
-    return [as_waiting(row) for row in session.connection().execute(query)]
+        return select(*_ASKED).select_from(_SHARE.user.table.join(_JOB.id.table, chosen))
+    heads = first.with_only_columns(*(job[column.name] for column in _ASKED)).lateral("heads")
+    return select(*heads.c).select_from(_SHARE.user.table.join(heads, true()))
 
 
-def allowances(session: Session, now: float) -> dict[Owner, Allowance]:
-    """What each owner may have and has used."""
-    limits = {
-        row.name: row
-        for row in session.connection().execute(
-            select(_LIMIT.name, _LIMIT.running, _LIMIT.gpus, _LIMIT.gpu_hours, _LIMIT.weight).where(
-                _LIMIT.kind == "user"
-            )
-        )
-    }
-    found: dict[Owner, Allowance] = {}
+_LIMITS = select(
+    _LIMIT.kind, _LIMIT.name, _LIMIT.running, _LIMIT.gpus, _LIMIT.gpu_hours, _LIMIT.weight
+)
+
+
+def _shares() -> Any:
+    """What each owner used, decayed."""
     used = usage.decayed(_SHARE.used, _SHARE.used_at).label("counts")
-    for row in session.connection().execute(
-        select(_SHARE.project, _SHARE.user, used, _SHARE.last_start)
-    ):
-        limit = limits.get(row.user) or limits.get("*")
+    return select(_SHARE.project, _SHARE.user, used, _SHARE.last_start)
+
+
+def _allowances(
+    session: Session, now: float, limits: Sequence[Any], shares: Sequence[Any]
+) -> dict[Owner, Allowance]:
+    """What each owner may have and has used."""
+    of_users = {row.name: row for row in limits if row.kind == "user"}
+    found: dict[Owner, Allowance] = {}
+    for row in shares:
+        limit = of_users.get(row.user) or of_users.get("*")
         allowance = Allowance(used=row.counts, last_start=row.last_start)
         if limit is not None:
             allowance.running, allowance.gpus = limit.running, limit.gpus

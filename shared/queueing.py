@@ -1,14 +1,16 @@
 """Putting jobs into the queue: what a submission asks for beside its spec, and its rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlmodel as sql
-from sqlalchemy import func, insert, literal, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 from shared import db, events, memory, queue
+from shared.bulk import insert_rows
 from shared.clock import db_now
 from shared.columns import short_id
 from shared.errors import QueueFull
@@ -49,20 +51,32 @@ class Request:
 def submit_many(specs: Sequence[AnySpec], request: Request) -> list[Job]:
     """Queue jobs in one transaction, then hint once; all of them or none.
 
-    Raises what `shared.submission.admit` raises for the first spec that is refused, and QueueFull.
+    Raises what `shared.submission.admit_all` raises for the first spec that is refused, and
+    QueueFull.
     """
     with db.writing() as session:
-        if request.idempotency_key is not None:
-            earlier = _earlier(session, request.idempotency_key)
-            if earlier:
-                return earlier
-        made = _insert(session, specs, request)
-    queue.hint(made[0].id)
-    return made
+        if earlier := _earlier(session, request.idempotency_key):
+            return earlier
+        rows = _insert(session, specs, request)
+    queue.hint(rows[0]["id"])
+    return [Job(**row) for row in rows]
 
 
-def _earlier(session: Session, key: str) -> list[Job]:
+def submit_batch(specs: Sequence[AnySpec], request: Request) -> list[str]:
+    """`submit_many` for thousands: returns the ids alone. The jobs share a `Job.sweep`."""
+    shared = request if request.sweep else replace(request, sweep=short_id())
+    with db.writing() as session:
+        if earlier := _earlier(session, shared.idempotency_key):
+            return [job.id for job in earlier]
+        rows = _insert(session, specs, shared)
+    queue.hint(rows[0]["id"])
+    return [row["id"] for row in rows]
+
+
+def _earlier(session: Session, key: str | None) -> list[Job]:
     """The jobs that this key made before, in their order; none the first time."""
+    if key is None:
+        return []
     first = session.exec(sql.select(Job).where(Job.idempotency_key == key)).first()
     if first is None or first.sweep is None:
         return [first] if first else []
@@ -70,43 +84,43 @@ def _earlier(session: Session, key: str) -> list[Job]:
     return list(session.exec(grid.order_by(sql.col(Job.created_at))).all())
 
 
-def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> list[Job]:
+def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> list[dict[str, Any]]:
+    """Write the rows of jobs, dependencies and events; the jobs' columns."""
     _check_queued(session, request.user, len(specs))
     admissions = admit_all(session, specs)
     now = session.connection().execute(select(db_now())).scalar_one()
+    facts: Facts = {}
     # Jobs of one submission keep its order: a microsecond apart.
-    facts: dict[tuple[str, str], tuple[ModelRef | None, float]] = {}
-    made = [_job(session, spec, request, now + n * 1e-6, facts) for n, spec in enumerate(specs)]
-    made[0].idempotency_key = request.idempotency_key  # unique; a grid's others share its sweep
+    made = [_varied(session, spec, request, now + n * 1e-6, facts) for n, spec in enumerate(specs)]
+    made[0]["idempotency_key"] = request.idempotency_key  # unique; a grid's others share its sweep
+    alike = _alike(request, now)
     needs = [
-        {"job_id": job.id, "needs_id": need}
-        for job, admission in zip(made, admissions, strict=True)
+        {"job_id": row["id"], "needs_id": need}
+        for row, admission in zip(made, admissions, strict=True)
         for need in sorted(admission.needs)
     ]
-    connection = session.connection()
     for first in range(0, len(made), _CHUNK):
-        rows = [job.model_dump() for job in made[first : first + _CHUNK]]
-        connection.execute(insert(_JOB), rows)
-    if needs:
-        connection.execute(insert(_TABLES["jobdependency"]), needs)
+        chunk = made[first : first + _CHUNK]
+        insert_rows(session, _JOB, chunk, **alike)
+        events.record_many(
+            session,
+            "submitted",
+            actor=request.user,
+            jobs=[(row["id"], {"job_kind": row["kind"]}) for row in chunk],
+        )
+    insert_rows(session, _TABLES["jobdependency"], needs)
     _remember_owner(session, request)
-    events.record_many(
-        session,
-        "submitted",
-        actor=request.user,
-        jobs=[(job.id, {"job_kind": job.kind}) for job in made],
-    )
-    return made
+    return [row | alike for row in made]
 
 
-def _job(
-    session: Session,
-    spec: AnySpec,
-    request: Request,
-    now: float,
-    facts: dict[tuple[str, str], tuple[ModelRef | None, float]],
-) -> Job:
-    """The row of one spec; `facts` keeps what is looked up for each kind and base."""
+#: What is looked up once for each kind and base: the base, and what such jobs took before.
+Facts = dict[tuple[str, str], tuple[ModelRef | None, float]]
+
+
+def _varied(
+    session: Session, spec: AnySpec, request: Request, now: float, facts: Facts
+) -> dict[str, Any]:
+    """The columns in which one job of a submission may differ from the others."""
     stored = spec.model_dump(mode="json")
     base = base_of(stored)
     if (spec.kind, base) not in facts:
@@ -116,27 +130,38 @@ def _job(
     vram = request.vram_mb
     if vram is None:
         vram = 0 if request.gpus > 1 else memory.predict(spec, model)
-    return Job(
-        id=short_id(),
-        kind=spec.kind,
-        name=spec.name,
-        spec=stored,
-        user=request.user,
-        project=request.project,
-        priority=request.priority,
-        max_attempts=request.max_attempts,
-        gpus=request.gpus,
-        vram_mb=vram,
-        labels=sorted(set(request.labels)),
-        preemptible=request.preemptible,
-        base=base,
-        limit_seconds=float(spec.time_limit),
-        expected_seconds=expected,
-        retry_of=request.retry_of,
-        sweep=request.sweep,
-        created_at=now,
-        hinted_at=now,
-    )
+    return {
+        "id": short_id(),
+        "kind": spec.kind,
+        "name": spec.name,
+        "spec": stored,
+        "vram_mb": vram,
+        "base": base,
+        "limit_seconds": float(spec.time_limit),
+        "expected_seconds": expected,
+        "idempotency_key": None,
+        "created_at": now,
+    }
+
+
+def _alike(request: Request, now: float) -> dict[str, Any]:
+    """The columns that all jobs of a submission share; a column left out starts as NULL."""
+    return {
+        "user": request.user,
+        "project": request.project,
+        "priority": request.priority,
+        "max_attempts": request.max_attempts,
+        "gpus": request.gpus,
+        "labels": sorted(set(request.labels)),
+        "preemptible": request.preemptible,
+        "retry_of": request.retry_of,
+        "sweep": request.sweep,
+        "hinted_at": now,
+        "state": JobState.QUEUED.value,
+        "epoch": 0,
+        "failures": 0,
+        "not_before": 0.0,
+    }
 
 
 def _expected(session: Session, kind: str, base: str) -> float:
@@ -153,7 +178,9 @@ def _expected(session: Session, kind: str, base: str) -> float:
 
 
 def _check_queued(session: Session, user: str, more: int) -> None:
-    limit = session.get(Limit, ("user", user)) or session.get(Limit, ("user", "*"))
+    found = sql.select(Limit).where(Limit.kind == "user", sql.col(Limit.name).in_((user, "*")))
+    limits = {limit.name: limit for limit in session.exec(found).all()}
+    limit = limits.get(user) or limits.get("*")
     if limit is None or limit.queued is None:
         return
     waiting = select(func.count()).where(_JOB.c.user == user, _JOB.c.state == JobState.QUEUED)

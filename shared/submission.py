@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from shared import base_models, datasets
+from shared.bulk import one_of
 from shared.errors import (
     InvalidSpec,
     NameTaken,
@@ -62,12 +63,19 @@ def admit_all(session: Session, specs: Sequence[AnySpec]) -> list[Admission]:
     seen: dict[str, Admission] = {}
     found = []
     for spec in specs:
-        # Specs that differ by name alone are looked at once.
-        key = spec.model_copy(update={"name": ""}).model_dump_json()
+        # What is refused depends on this much: a grid's thousand points are looked at once.
+        key = _looked_at(spec)
         if key not in seen:
             seen[key] = _admit(session, spec)
         found.append(seen[key])
     return found
+
+
+def _looked_at(spec: AnySpec) -> str:
+    """What of a spec `_admit` depends on."""
+    if isinstance(spec, TrainingSpec):
+        return f"{spec.base_model} {spec.dataset} {spec.rank}"
+    return spec.model_dump_json(exclude={"name"})
 
 
 def admit(session: Session, spec: AnySpec) -> Admission:
@@ -103,10 +111,12 @@ def _check_free(session: Session, specs: Sequence[AnySpec]) -> None:
         for first in range(0, len(names), _NAMES):
             some = names[first : first + _NAMES]
             coming = select(Job.name).where(
-                col(Job.name).in_(some), col(Job.kind).in_(makes), col(Job.state).in_(LIVE)
+                one_of(session, col(Job.name), some),
+                col(Job.kind).in_(makes),
+                col(Job.state).in_(LIVE),
             )
-            taken |= set(session.exec(coming).all())
-            taken |= set(session.exec(select(table.name).where(col(table.name).in_(some))).all())
+            there = select(table.name).where(one_of(session, col(table.name), some))
+            taken |= set(session.execute(coming.union_all(there)).scalars())
         if taken:
             raise NameTaken(thing=thing, name=min(taken))
         if BASE_ARM in names:

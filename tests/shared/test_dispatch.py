@@ -125,7 +125,7 @@ def test_nothing_is_placed_on_a_host_in_trouble_or_on_a_card_it_found_taken(
 
 def test_a_project_has_no_limit_but_a_weight(session: Session) -> None:
     limits.change(session, "project", "lab", limits.Change(weight=2.0), actor="root")
-    assert pool_state.rules(session).project_weights == {"lab": 2.0}
+    assert pool_state.rules(limits.listing(session)).project_weights == {"lab": 2.0}
     with pytest.raises(BadLimit, match="gpus are limits of users"):
         limits.change(session, "project", "lab", limits.Change(gpus=4), actor="root")
 

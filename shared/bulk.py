@@ -1,0 +1,86 @@
+"""Many rows in one round trip to the database, in and out, and several questions in one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    FromClause,
+    Table,
+    Text,
+    cast,
+    column,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+)
+from sqlmodel import Session
+
+
+def is_sqlite(session: Session) -> bool:
+    """On SQLite statements cost no round trips, and a writing transaction is alone."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def recordset(table: Table, rows: Sequence[Mapping[str, Any]], name: str = "given") -> FromClause:
+    """Rows of equal keys as a table of PostgreSQL: one JSON parameter that the server unfolds.
+
+    The keys are columns of `table`, whose types they take.
+    """
+    columns = (column(key, table.c[key].type) for key in rows[0])
+    given = func.json_to_recordset(cast(literal(json.dumps(list(rows)), Text()), JSON))
+    return given.table_valued(*columns).render_derived(name=name, with_types=True)
+
+
+def insert_rows(
+    session: Session, table: Table, rows: Sequence[Mapping[str, Any]], /, **alike: Any
+) -> None:
+    """Insert rows of equal keys; `alike` are columns that all of them share, also SQL expressions.
+
+    An `executemany` would be answered row by row.
+    """
+    if not rows:
+        return
+    if is_sqlite(session):
+        statement = insert(table).values(**alike) if alike else insert(table)
+        session.connection().execute(statement, [dict(row) for row in rows])
+        return
+    given = recordset(table, rows)
+    same = [
+        value if isinstance(value, ColumnElement) else literal(value, table.c[name].type)
+        for name, value in alike.items()
+    ]
+    chosen = select(*given.c, *same)
+    session.connection().execute(insert(table).from_select([*rows[0], *alike], chosen))
+
+
+def one_of(session: Session, what: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    """SQL: `what` is one of these texts, however many, as one parameter."""
+    if is_sqlite(session):
+        return what.in_(values)
+    return what == func.any(literal(list(values), ARRAY(Text())))
+
+
+def ask(session: Session, *queries: Any) -> list[list[Any]]:
+    """The rows of several queries, each with its columns as attributes, in one round trip.
+
+    On PostgreSQL the server folds each query's rows into one JSON value.
+    """
+    connection = session.connection()
+    if is_sqlite(session):
+        return [list(connection.execute(query)) for query in queries]
+    folded = []
+    for number, query in enumerate(queries):
+        rows = query.subquery(f"q{number}")
+        whole = func.coalesce(
+            func.json_agg(literal_column(f"q{number}"), type_=JSON), cast(literal("[]"), JSON)
+        )
+        folded.append(select(cast(whole, JSON)).select_from(rows).scalar_subquery())
+    answers = connection.execute(select(*folded)).one()
+    return [[SimpleNamespace(**row) for row in rows] for rows in answers]
