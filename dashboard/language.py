@@ -9,6 +9,7 @@ from typing import cast
 import streamlit as st
 
 from shared.errors import LANGUAGES, Language
+from shared.phases import PHASES, phase_words
 from shared.specs import FUSION_METHODS
 
 _FOLDER = Path(__file__).with_name("locales")
@@ -19,8 +20,9 @@ NAMES: dict[Language, str] = {"en": "EN", "zh": "中文"}
 
 @lru_cache(maxsize=4)
 def catalogue(language: Language) -> dict[str, str]:
-    """All texts of a language, by key; fusion methods bring their own."""
+    """All texts of a language, by key; phases and fusion methods have theirs in `shared`."""
     texts = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    texts |= {f"phase.{name}": phase_words(name)[language] for name in PHASES}
     for name, method in FUSION_METHODS.items():
         texts[f"method.{name}"] = method.title.say(language)
         texts[f"method.{name}.help"] = method.summary.say(language)

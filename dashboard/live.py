@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import charts, moments, parts, queries
 from dashboard.language import Words
 from shared import db, jobs
-from shared.errors import explain
+from shared.errors import Language, explain
 from shared.tables import Attempt, Job, JobState, LogLine, MetricPoint
 from shared.why import Answer, why
 
@@ -106,7 +106,7 @@ def log(words: Words, lines: list[LogLine], total: int) -> None:
     if not lines:
         st.caption(words("job.log.empty"))
         return
-    text = "\n".join(_log_line(line) for line in lines)
+    text = "\n".join(_log_line(line, words.language) for line in lines)
     if total > len(lines):
         st.caption(words("job.log.tail", shown=f"{len(lines):,}", total=f"{total:,}"))
     long = text.count("\n") >= LOG_FITS
@@ -114,9 +114,9 @@ def log(words: Words, lines: list[LogLine], total: int) -> None:
         st.code(text, language=None, wrap_lines=True)
 
 
-def _log_line(line: LogLine) -> str:
+def _log_line(line: LogLine, language: Language) -> str:
     mark = "" if line.level == "info" else f"{line.level.upper()} "
-    return f"{moments.clock(line.at)[11:]}  {mark}{line.text}"
+    return f"{moments.clock(line.at)[11:]}  {mark}{line.said(language)}"
 
 
 def panel(words: Words, job_id: str) -> JobState:

@@ -12,7 +12,7 @@ from dashboard import language
 from dashboard.language import Words
 from shared import schema
 from shared.config import settings
-from shared.errors import GraftError, NotReachable
+from shared.errors import GraftError, NotReachable, both
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 STATE_COLOURS: dict[str, Colour] = {
@@ -104,7 +104,9 @@ def _database_problem(away: OperationalError | ProgrammingError) -> GraftError:
     except GraftError as problem:
         return problem
     reason = str(away.orig).strip().splitlines()
-    return NotReachable(what="the database", where="-", problem=reason[0] if reason else "-")
+    return NotReachable(
+        what=both("the database", "数据库"), where="-", problem=reason[0] if reason else "-"
+    )
 
 
 def ordinal(place: int, words: Words) -> str:

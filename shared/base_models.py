@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 from shared import events
 from shared.clock import db_now
 from shared.config import settings
-from shared.errors import BadBase, NameTaken, UnknownBase
+from shared.errors import BadBase, NameTaken, UnknownBase, both
 from shared.families import family_of
 from shared.names import check_name
 from shared.tables import ModelRef
@@ -34,7 +34,7 @@ def register(session: Session, name: str, location: str, *, actor: str) -> Model
         if known.fingerprint == facts["fingerprint"]:
             known.location = facts["location"]
             return known
-        raise NameTaken(thing="base model", name=name)
+        raise NameTaken(thing=both("base model", "底座模型"), name=name)
     model = ModelRef(name=name, **facts)
     session.add(model)
     session.flush()
@@ -58,16 +58,22 @@ def inspect(folder: Path) -> dict[str, Any]:
     config = _config(folder)
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
-        raise BadBase(location=str(folder), problem="it holds no .safetensors file")
+        raise BadBase(
+            location=str(folder),
+            problem=both("it holds no .safetensors file", "其中没有 .safetensors 文件"),
+        )
     if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model")):
-        raise BadBase(location=str(folder), problem="it holds no tokenizer.json")
+        raise BadBase(
+            location=str(folder),
+            problem=both("it holds no tokenizer.json", "其中没有 tokenizer.json"),
+        )
     architecture = (config.get("architectures") or ["unknown"])[0]
     family = family_of(architecture)
     try:
         hidden = int(config["hidden_size"])
         sides = [min(shape) for shape in family.shapes(config).values()] if family else [hidden]
     except KeyError as missing:
-        problem = f"config.json has no {missing}"
+        problem = both(f"config.json has no {missing}", f"config.json 缺少 {missing}")
         raise BadBase(location=str(folder), problem=problem) from None
     headers = [_header(folder, path) for path in weights]
     return {
@@ -100,14 +106,21 @@ def _hub_facts(location: str) -> dict[str, Any]:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
-        problem = "there is no such folder" if not folder.is_dir() else "it holds no config.json"
+        problem = (
+            both("it holds no config.json", "其中没有 config.json")
+            if folder.is_dir()
+            else both("there is no such folder", "没有这个目录")
+        )
         raise BadBase(location=str(folder), problem=problem)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as wrong:
         raise BadBase(location=str(folder), problem=f"config.json: {wrong}") from None
     if not isinstance(config, dict):
-        raise BadBase(location=str(folder), problem="config.json holds no object")
+        raise BadBase(
+            location=str(folder),
+            problem=both("config.json holds no object", "config.json 的内容不是对象"),
+        )
     return config
 
 
@@ -117,7 +130,10 @@ def _header(folder: Path, path: Path) -> dict[str, Any]:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 0 < length <= min(_MAX_HEADER, path.stat().st_size):
-            problem = f"{path.name} is no safetensors file (a git-lfs pointer, or cut short?)"
+            problem = both(
+                f"{path.name} is no safetensors file (a git-lfs pointer, or cut short?)",
+                f"{path.name} 不是 safetensors 文件（是 git-lfs 指针，还是不完整？）",
+            )
             raise BadBase(location=str(folder), problem=problem)
         return json.loads(file.read(length))
 

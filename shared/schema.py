@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared.config import settings
 from shared.db import engine_for
-from shared.errors import NotReachable, SchemaOutdated
+from shared.errors import NotReachable, SchemaOutdated, both
 
 #: Beside the package in a checkout, an image and an installed copy alike.
 MIGRATIONS = Path(__file__).parents[1] / "infra" / "migrations"
@@ -59,7 +59,7 @@ def _within(url: str, work: Callable[[Connection], str]) -> str:
             return work(connection)
     except OperationalError as problem:
         raise NotReachable(
-            what="the database", where=_shown(url), problem=_first_line(problem)
+            what=both("the database", "数据库"), where=_shown(url), problem=_first_line(problem)
         ) from problem
 
 

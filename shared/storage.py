@@ -20,7 +20,7 @@ from typing import Any
 import fsspec
 
 from shared.config import settings
-from shared.errors import BadData, StoreAway
+from shared.errors import BadData, StoreAway, both
 
 MANIFEST = "manifest.json"
 
@@ -185,7 +185,10 @@ class Store:
             with self._reaching():
                 self.remote.get(f"{self.prefix}/{uri}", str(draft), recursive=True)
             if draft.is_dir() and (wrong := damage(draft)):
-                raise StoreAway(url=self.url, problem=f"{uri} arrived damaged: {wrong}")
+                raise StoreAway(
+                    url=self.url,
+                    problem=both(f"{uri} arrived damaged: {wrong}", f"{uri} 传输后已损坏：{wrong}"),
+                )
             try:
                 draft.rename(path)
             except OSError:
@@ -217,7 +220,9 @@ def _away_errors() -> tuple[type[Exception], ...]:
 def _within(root: Path, uri: str) -> Path:
     path = (root / uri).resolve()
     if not path.is_relative_to(root.resolve()):
-        raise BadData(file=uri, problem="the path leads out of the artifact store")
+        raise BadData(
+            file=uri, problem=both("the path leads out of the artifact store", "路径越出了制品库")
+        )
     return path
 
 

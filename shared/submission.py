@@ -16,6 +16,7 @@ from shared.errors import (
     UnknownAdapter,
     WrongBase,
     WrongCount,
+    both,
 )
 from shared.specs import (
     BASE_ARM,
@@ -103,8 +104,8 @@ def check_rank(base: ModelRef, rank: int) -> None:
 def _check_free(session: Session, specs: Sequence[AnySpec]) -> None:
     """Raises NameTaken for the first name that is there, on its way, or asked for twice."""
     for makes, table, thing in (
-        (("evaluate",), Comparison, "comparison"),
-        (("train", "fuse"), Adapter, "adapter"),
+        (("evaluate",), Comparison, both("comparison", "对比")),
+        (("train", "fuse"), Adapter, both("adapter", "适配器")),
     ):
         names = [spec.name for spec in specs if spec.kind in makes]
         taken = {name for name, count in Counter(names).items() if count > 1}
@@ -120,7 +121,7 @@ def _check_free(session: Session, specs: Sequence[AnySpec]) -> None:
         if taken:
             raise NameTaken(thing=thing, name=min(taken))
         if BASE_ARM in names:
-            raise NameTaken(thing="arm", name=BASE_ARM)
+            raise NameTaken(thing=both("arm", "对比项"), name=BASE_ARM)
 
 
 def _admit_fusion(session: Session, spec: FusionSpec) -> Admission:
@@ -128,9 +129,14 @@ def _admit_fusion(session: Session, spec: FusionSpec) -> Admission:
     method = spec.params.method
     if isinstance(spec.params, TRANSFERS):
         if len(donors) != 1:
-            raise WrongCount(method=method, wanted="one adapter", given=len(donors))
+            raise WrongCount(
+                method=method, wanted=both("one adapter", "一个适配器"), given=len(donors)
+            )
         if not spec.host_base:
-            raise InvalidSpec(field="host_base", problem=f"{method} needs a host base")
+            raise InvalidSpec(
+                field="host_base",
+                problem=both(f"{method} needs a host base", f"{method} 需要目标底座"),
+            )
         host = base_models.find(session, spec.host_base)
         if isinstance(spec.params, Texts):
             datasets.find(session, spec.params.dataset, "training")
@@ -150,13 +156,23 @@ def _check_same_base(params: SameBase, donors: list[str]) -> None:
     """Raises WrongCount for the weights, InvalidSpec for a rank or saved_from that cannot be."""
     weights = params.weights if isinstance(params, Weighted) else []
     if len(weights) not in (0, len(donors)):
-        raise WrongCount(method=params.method, wanted=f"{len(donors)} weights", given=len(weights))
+        raise WrongCount(
+            method=params.method,
+            wanted=both(f"{len(donors)} weights", f"{len(donors)} 个权重"),
+            given=len(weights),
+        )
     if params.profile == "vllm" and params.rank not in (0, *VLLM_RANKS):
         allowed = ", ".join(map(str, VLLM_RANKS))
-        problem = f"the vllm profile allows {allowed} (given: {params.rank})"
+        problem = both(
+            f"the vllm profile allows {allowed} (given: {params.rank})",
+            f"vllm 格式只允许 {allowed}（给出的是 {params.rank}）",
+        )
         raise InvalidSpec(field="rank", problem=problem)
     if params.saved_modules == "pick" and params.saved_from not in donors:
-        problem = f"pick needs one of the adapters (given: {params.saved_from!r})"
+        problem = both(
+            f"pick needs one of the adapters (given: {params.saved_from!r})",
+            f"pick 需要指明其中一个适配器（给出的是 {params.saved_from!r}）",
+        )
         raise InvalidSpec(field="saved_from", problem=problem)
 
 
@@ -167,9 +183,14 @@ def _admit_evaluation(session: Session, spec: EvaluationSpec) -> Admission:
     for field_name, names in (("adapters", spec.adapters), ("benchmarks", spec.benchmarks)):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InvalidSpec(field=field_name, problem=f"{', '.join(twice)} is listed twice")
+            names_twice = ", ".join(twice)
+            problem = both(f"{names_twice} is listed twice", f"{names_twice} 重复出现")
+            raise InvalidSpec(field=field_name, problem=problem)
     if spec.baseline not in (BASE_ARM, *spec.adapters):
-        problem = f"{spec.baseline} is neither `base` nor one of the adapters"
+        problem = both(
+            f"{spec.baseline} is neither `base` nor one of the adapters",
+            f"{spec.baseline} 既不是 `base`，也不在所选适配器中",
+        )
         raise InvalidSpec(field="baseline", problem=problem)
     donors = [donor(session, name) for name in spec.adapters]
     _check_base(session, donors, spec.base_model)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.columns import short_id
-from shared.errors import BadSweep
+from shared.errors import BadSweep, both
 from shared.queueing import Request, submit_many
 from shared.specs import parse_spec
 from shared.specs.parameters import parameters
@@ -27,7 +27,9 @@ def expand(spec: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[d
         _check(spec, field, values)
     points = list(itertools.product(*grid.values()))
     if len(points) > MOST:
-        problem = f"{len(points)} jobs are more than {MOST}"
+        problem = both(
+            f"{len(points)} jobs are more than {MOST}", f"{len(points)} 个任务超过上限 {MOST}"
+        )
         raise BadSweep(field=", ".join(grid), problem=problem)
     made = []
     for number, point in enumerate(points, 1):
@@ -40,16 +42,17 @@ def expand(spec: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[d
 
 def _check(spec: Mapping[str, Any], field: str, values: Sequence[Any]) -> None:
     if field in ("name", "kind", "method"):
-        raise BadSweep(field=field, problem="it cannot be swept")
+        raise BadSweep(field=field, problem=both("it cannot be swept", "不能作为网格项"))
     known = [each.name for each in parameters(type(parse_spec(dict(spec))))]
     inside = spec.get("params") or {}
     if field not in known and field not in inside:
-        problem = f"there is no such field; there are {', '.join([*known, *inside])}"
+        fields = ", ".join([*known, *inside])
+        problem = both(f"there is no such field; there are {fields}", f"没有这一项；可用：{fields}")
         raise BadSweep(field=field, problem=problem)
     if not values:
-        raise BadSweep(field=field, problem="no values were given")
+        raise BadSweep(field=field, problem=both("no values were given", "没有给出取值"))
     if len({json.dumps(value) for value in values}) < len(values):
-        raise BadSweep(field=field, problem="a value is given twice")
+        raise BadSweep(field=field, problem=both("a value is given twice", "有重复的取值"))
 
 
 def _holder(spec: dict[str, Any], field: str) -> dict[str, Any]:

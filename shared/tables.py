@@ -10,6 +10,7 @@ from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from shared.columns import json_column, short_id, time_column
+from shared.errors import Language
 from shared.owners import Limit as Limit
 from shared.owners import Share as Share
 from shared.samples import KnowledgeBase as KnowledgeBase
@@ -179,7 +180,7 @@ class MetricPoint(SQLModel, table=True):
 
 
 class LogLine(SQLModel, table=True):
-    """One line of a job's log."""
+    """One line of a job's log; `zh` where it has Chinese words of its own."""
 
     __table_args__ = (Index("log_of_job", "job_id", "id"),)
 
@@ -188,7 +189,12 @@ class LogLine(SQLModel, table=True):
     epoch: int
     level: str = "info"
     text: str = Field(default="", sa_type=Text)
+    zh: str | None = Field(default=None, sa_type=Text)
     at: float = time_column(0.0)
+
+    def said(self, language: Language) -> str:
+        """The line in the reader's language."""
+        return self.zh if language == "zh" and self.zh is not None else self.text
 
 
 class Event(SQLModel, table=True):

@@ -13,6 +13,8 @@ from shared import db
 from shared.claims import Claim
 from shared.clock import db_now
 from shared.config import settings
+from shared.errors import Both, both, spoken
+from shared.phases import phase_words
 from shared.tables import Attempt, Job, JobState, Outcome
 
 logger = logging.getLogger(__name__)
@@ -20,6 +22,8 @@ _TABLES = SQLModel.metadata.tables
 _FLUSH_SECONDS = 1.0
 #: Lines kept while the database is away; the oldest go first.
 _KEPT = 100_000
+#: Characters of one line.
+_LONGEST = 20_000
 _MAX_BACKOFF = 1800.0
 
 
@@ -47,7 +51,8 @@ class Journal:
         kind = event["type"]
         if kind == "phase":
             self._attempt |= {"phase": event["name"], "done": 0, "total": 0, "unit": ""}
-            self.log("info", f"— {event['name']}")
+            words = phase_words(event["name"])
+            self.log("info", both(f"— {words['en']}", f"— {words['zh']}"))
         elif kind == "progress":
             self.progressed = self.progressed or event["done"] > 0
             self._attempt |= {key: event[key] for key in ("done", "total", "unit")}
@@ -57,9 +62,12 @@ class Journal:
         elif kind == "log":
             self.log(event["level"], event["text"])
 
-    def log(self, level: str, text: str) -> None:
+    def log(self, level: str, text: str | Both) -> None:
         """Take one line."""
-        self._lines.append(self._key | {"level": level, "text": text[:20_000], "at": time.time()})
+        english, chinese = str(spoken(text, "en")), str(spoken(text, "zh"))
+        line = {"level": level, "text": english[:_LONGEST], "at": time.time()}
+        line["zh"] = None if chinese == english else chinese[:_LONGEST]
+        self._lines.append(self._key | line)
         del self._lines[:-_KEPT]
 
     def checkpoint(self, step: int, uri: str) -> None:

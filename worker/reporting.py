@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Protocol
 
+from shared.errors import Both, spoken
+
 
 class Stopped(Exception):
     """The job was asked to stop and has saved what it could."""
@@ -20,7 +22,7 @@ class Report(Protocol):
     def metrics(self, step: int, values: dict[str, float]) -> None:
         """Numbers of one step, for the job page's curves."""
 
-    def log(self, text: str, level: str = "info") -> None:
+    def log(self, text: str | Both, level: str = "info") -> None:
         """One line for the job's log; level is info, warning or error."""
 
     def checkpoint(self, step: int, folder: Path) -> None:
@@ -51,8 +53,8 @@ class Silent:
     def metrics(self, step: int, values: dict[str, float]) -> None:
         self.steps.append((step, values))
 
-    def log(self, text: str, level: str = "info") -> None:
-        self.lines.append(f"{level}: {text}")
+    def log(self, text: str | Both, level: str = "info") -> None:
+        self.lines.append(f"{level}: {spoken(text, 'en')}")
 
     def checkpoint(self, step: int, folder: Path) -> None:
         self.checkpoints.append((step, folder))

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from shared.errors import DiskFull, GraftError, Internal, OutOfMemory
+from shared.errors import Both, DiskFull, GraftError, Internal, OutOfMemory
 from shared.orders import WorkOrder
 from shared.storage import seal, size_of
 from worker.reporting import AdapterResult, Stopped
@@ -52,7 +52,7 @@ class PipeReport:
     def metrics(self, step: int, values: dict[str, float]) -> None:
         self.send("metrics", step=step, values=values)
 
-    def log(self, text: str, level: str = "info") -> None:
+    def log(self, text: str | Both, level: str = "info") -> None:
         self.send("log", text=text, level=level)
 
     def checkpoint(self, step: int, folder: Path) -> None:

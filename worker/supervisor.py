@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from shared import db, leases
 from shared.claims import Claim
 from shared.config import settings
-from shared.errors import DiskFull, GraftError, Internal, StoreAway, TimeLimit
+from shared.errors import Both, DiskFull, GraftError, Internal, StoreAway, TimeLimit, both
 from shared.orders import WorkOrder
 from shared.storage import store
 from shared.tables import JobState, Outcome
@@ -61,7 +61,13 @@ class Supervisor:
         """Run the attempt to its end; never raises for anything the job did."""
         order: WorkOrder | None = None
         if self._no_cards:
-            self.journal.log("warning", "its cards were taken by another process; queued again")
+            self.journal.log(
+                "warning",
+                both(
+                    "its cards were taken by another process; queued again",
+                    "所分到的显卡被其他进程占用，已重新排队",
+                ),
+            )
             self._commit(Verdict(outcome=Outcome.STOPPED), None)
             return
         try:
@@ -101,7 +107,7 @@ class Supervisor:
             return order
         return None
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, text: str | Both) -> None:
         self.journal.log("warning", text)
 
     def _attempt(self, order: WorkOrder) -> Verdict:
@@ -189,7 +195,13 @@ class Supervisor:
         try:
             self.journal.checkpoint(step, store().publish(folder, key))
         except (StoreAway, FileNotFoundError) as wrong:
-            self.journal.log("warning", f"the checkpoint of step {step} was not stored: {wrong}")
+            self.journal.log(
+                "warning",
+                both(
+                    f"the checkpoint of step {step} was not stored: {wrong}",
+                    f"第 {step} 步的检查点未能存入制品库：{wrong}",
+                ),
+            )
 
     def _output(self, line: bytes) -> None:
         """What libraries print; kept, since it is often the only hint to what went wrong."""

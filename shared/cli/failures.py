@@ -15,8 +15,9 @@ from sqlalchemy.exc import OperationalError
 
 from shared.cli.parts import did_you_mean, usage_sentence
 from shared.config import settings
-from shared.errors import GraftError, InvalidSpec, NotReachable
+from shared.errors import GraftError, InvalidSpec, NotReachable, both
 from shared.language import language, say
+from shared.specs.problems import in_words
 
 #: What a user, a file or a server can cause; anything else is a mistake of ours.
 FAILURES = (
@@ -69,14 +70,14 @@ def as_graft_error(error: BaseException) -> GraftError | None:
     if isinstance(error, OperationalError):
         where = make_url(settings().database).render_as_string(hide_password=True)
         problem = str(error.orig or error).strip().split("\n")[0]
-        return NotReachable(what=say("The database", "数据库"), where=where, problem=problem)
+        return NotReachable(what=both("The database", "数据库"), where=where, problem=problem)
     if isinstance(error, ValidationError) and error.title == "Settings":
         first = error.errors(include_url=False)[0]
         name = "GRAFT_" + "_".join(str(part) for part in first["loc"]).upper()
-        return InvalidSpec(field=name, problem=f"{first['msg']} ({first['input']!r})")
+        return InvalidSpec(field=name, problem=in_words(first))
     if isinstance(error, OSError) and error.filename is not None:
         problem = error.strerror or str(error)
-        return NotReachable(what=say("The file", "文件"), where=error.filename, problem=problem)
+        return NotReachable(what=both("The file", "文件"), where=error.filename, problem=problem)
     return None
 
 

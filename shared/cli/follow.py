@@ -11,6 +11,7 @@ from shared.cli.output import emit, note, state_word
 from shared.cli.session import live_hosts
 from shared.errors import explain
 from shared.language import language, say
+from shared.phases import phase_words
 from shared.tables import Attempt, Job, JobState
 from shared.why import why
 
@@ -90,4 +91,4 @@ def progress_of(job: Job, attempt: Attempt | None) -> tuple[str, float | None]:
     if job.state != JobState.RUNNING or attempt is None:
         return state_word(job.state), None
     share = attempt.done / attempt.total if attempt.total else None
-    return attempt.phase or state_word(job.state), share
+    return phase_words(attempt.phase)[language()] or state_word(job.state), share

@@ -13,6 +13,7 @@ from shared.cli.session import AWAY_SECONDS, now, require_database, whoami
 from shared.errors import explain
 from shared.hosts import Busy
 from shared.language import language, say
+from shared.phases import phase_words
 from shared.tables import Host
 
 _STATES = {"away": "失联", "up": "在线", "draining": "排空中", "in trouble": "有故障"}
@@ -84,7 +85,8 @@ def _row(host: Host, card: int, memory: int, each: Busy | None, at: float) -> tu
     held = f"{job.vram_mb or memory}/{memory} MiB"
     running_for = duration(at - attempt.started_at)
     return (
-        host.name, card, held, job.id, job.user, job.kind, job.name, running_for, attempt.phase,
+        host.name, card, held, job.id, job.user, job.kind, job.name, running_for,
+        phase_words(attempt.phase)[language()],
     )  # fmt: skip
 
 

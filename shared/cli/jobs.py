@@ -14,6 +14,7 @@ from shared.cli.parts import Command, Group, OneOf
 from shared.cli.session import now, require_database, whoami
 from shared.errors import explain
 from shared.language import language, say
+from shared.phases import phase_words
 from shared.specs import SPECS
 from shared.tables import Job, JobState
 from shared.why import why
@@ -119,7 +120,7 @@ def show(job: str) -> None:
     ]
     for attempt in data["attempts"]:
         done = f"{attempt['done']}/{attempt['total']} {attempt['unit']}" if attempt["total"] else ""
-        ended = attempt["outcome"] or attempt["phase"]
+        ended = attempt["outcome"] or phase_words(attempt["phase"])[language()]
         number = say(f"attempt {attempt['epoch']}", f"第 {attempt['epoch']} 次")
         lines.append(f"{number}  {attempt['host']}  {attempt['device']}  {ended}  {done}")
     lines += [f"  {name} = {value}" for name, value in _flat(found.spec)]

@@ -10,7 +10,7 @@ from shared import jobs as job_service
 from shared.cli.output import clock
 from shared.cli.parts import Command, wants_json
 from shared.cli.session import require_database
-from shared.language import say
+from shared.language import language, say
 from shared.tables import JobState, LogLine
 
 LOOK_SECONDS = 0.4
@@ -49,4 +49,4 @@ def _text(line: LogLine) -> str:
     if wants_json():
         return json.dumps(line.model_dump(mode="json"), ensure_ascii=False)
     level = "" if line.level == "info" else f"{line.level}: "
-    return f"{clock(line.at)}  {level}{line.text}"
+    return f"{clock(line.at)}  {level}{line.said(language())}"

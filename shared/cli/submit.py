@@ -14,7 +14,7 @@ from shared.cli.parts import Group, OneOf
 from shared.cli.session import require_database, whoami
 from shared.cli.spec_flags import flags, given, method_flags, refuse_foreign, require
 from shared.config import settings
-from shared.errors import FileMissing, NotJson
+from shared.errors import FileMissing, NotJson, both
 from shared.language import say
 from shared.queueing import Request, submit_many
 from shared.specs import (
@@ -136,7 +136,7 @@ def read_spec(file: Path) -> dict[str, Any]:
         line = wrong.lineno if isinstance(wrong, json.JSONDecodeError) else 1
         raise NotJson(file=file.name, line=line, problem=str(wrong)) from None
     if not isinstance(data, dict):
-        raise NotJson(file=file.name, line=1, problem="not an object")
+        raise NotJson(file=file.name, line=1, problem=both("not an object", "不是对象"))
     return data
 
 

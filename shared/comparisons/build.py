@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from shared import results
 from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, Conflict, NoOpArm
-from shared.errors import InvalidSpec, NoOp
+from shared.errors import InvalidSpec, NoOp, both
 from shared.evaluations import COMPARABLE_FACTS
 from shared.metrics import ALL, primary_metric
 from shared.specs import BASE_ARM
@@ -42,7 +42,10 @@ def build(session: Session, name: str, baseline: str | None = None) -> Compariso
     names = list(dict.fromkeys(each.evaluation.arm for each in scored))
     against = baseline or stored.baseline
     if against not in names:
-        problem = f"{against} is none of the arms: {', '.join(names)}"
+        arms = ", ".join(names)
+        problem = both(
+            f"{against} is none of the arms: {arms}", f"{against} 不在各对比项之中：{arms}"
+        )
         raise InvalidSpec(field="baseline", problem=problem)
     names.sort(key=lambda each: each != against)
     columns = _columns(scored)

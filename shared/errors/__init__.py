@@ -15,11 +15,14 @@ from shared.errors.adapters import (
 )
 from shared.errors.base import (
     LANGUAGES,
+    Both,
     GraftError,
     Language,
     UserError,
+    both,
     explain,
     from_record,
+    spoken,
 )
 from shared.errors.data import (
     BadData,
@@ -104,6 +107,7 @@ __all__ = [
     "BadName",
     "BadRows",
     "BadSweep",
+    "Both",
     "ChainBroken",
     "DependencyFailed",
     "DiskFull",
@@ -164,6 +168,8 @@ __all__ = [
     "UserError",
     "WrongBase",
     "WrongCount",
+    "both",
     "explain",
     "from_record",
+    "spoken",
 ]

@@ -1,10 +1,31 @@
 """What every error is: a sentence in two languages, and a record that travels."""
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypedDict, TypeGuard
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
+
+
+class Both(TypedDict):
+    """A sentence or clause in both languages, as JSON."""
+
+    en: str
+    zh: str
+
+
+def both(en: str, zh: str) -> Both:
+    """A clause for an error's parameter or a log line, in both languages."""
+    return {"en": en, "zh": zh}
+
+
+def spoken(text: object, language: Language) -> object:
+    """That language's half of a `Both`; anything else as it is."""
+    return text[language] if _is_both(text) else text
+
+
+def _is_both(text: object) -> TypeGuard[Both]:
+    return isinstance(text, dict) and text.keys() == {"en", "zh"}
 
 
 class GraftError(Exception):
@@ -29,7 +50,8 @@ class GraftError(Exception):
     def message(self, language: Language = "en") -> str:
         """The sentence for a reader, in their language."""
         template = self.zh if language == "zh" else " ".join((self.__doc__ or "").split())
-        return template.format_map(_Params(self.params))
+        said = {name: spoken(value, language) for name, value in self.params.items()}
+        return template.format_map(_Params(said))
 
     def record(self) -> dict[str, Any]:
         """This error as JSON: `{"code": ..., "params": {...}}`."""

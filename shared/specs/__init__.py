@@ -21,6 +21,7 @@ from shared.specs.fusion import (
     Texts,
     WeightedSum,
 )
+from shared.specs.problems import in_words
 from shared.specs.training import TrainingSpec
 
 JobSpec = Annotated[TrainingSpec | FusionSpec | EvaluationSpec, Field(discriminator="kind")]
@@ -42,10 +43,7 @@ def parse_spec(data: dict[str, Any]) -> TrainingSpec | FusionSpec | EvaluationSp
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         path = [str(part) for part in first["loc"] if part not in (*SPECS, *FUSION_METHODS)]
-        problem = first["msg"]
-        if first["type"] != "missing" and not isinstance(first["input"], dict):
-            problem += f" (given: {first['input']!r})"
-        raise InvalidSpec(field=".".join(path) or "kind", problem=problem) from None
+        raise InvalidSpec(field=".".join(path) or "kind", problem=in_words(first)) from None
 
 
 __all__ = [

@@ -36,6 +36,7 @@ def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pool(filled_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """This process on the filled pool."""
     pools.use(monkeypatch, filled_home, user=filled.USER)
+    filled.beat()
     yield filled_home
     pools.forget()
 

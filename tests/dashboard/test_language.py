@@ -88,6 +88,7 @@ def test_what_engines_report_has_a_word() -> None:
     assert len(phases) > 5
     assert len(units) > 2
     wanted = [f"phase.{name}" for name in phases] + [f"unit.{unit}" for unit in units]
+    assert [name for name in phases if catalogue("zh").get(f"phase.{name}") == name] == []
     assert [key for key in wanted if key not in catalogue("en")] == []
 
 

@@ -105,10 +105,10 @@ def test_what_is_missing_is_named_by_its_title(small: Path, open_page: Open) -> 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("name", "not a name!", "name: String should match pattern"),
+        ("name", "not a name!", "name: it must start with a letter"),
         ("name", "native", 'The adapter name "native" is already in use'),
         ("rank", 65, "Rank 65 is above the width of the base model"),
-        ("alpha", 0.0, "alpha: Input should be greater than 0"),
+        ("alpha", 0.0, "alpha: it must be above 0"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_the_reason_and_no_job(

@@ -13,10 +13,13 @@ from orders_of import order_for as order_in
 from pools import add_job, claim_next, use
 from shared import db, schema
 from shared.claims import Claim
+from shared.errors import both
+from shared.jobs import log_lines
 from shared.specs import TrainingSpec
 from shared.storage import damage, seal, store
 from shared.tables import Checkpoint, Dataset, ModelRef, Outcome
 from worker import ordering
+from worker.journal import Journal
 from worker.runners import Runners
 from worker.supervisor import Supervisor
 
@@ -161,3 +164,19 @@ def test_a_claim_whose_database_goes_away_waits_for_it(
     assert len(calls) == 2
     mine.lease_lost.set()
     assert mine._order() is None
+
+
+def test_the_log_is_read_in_the_readers_language(claim: Claim) -> None:
+    journal = Journal(claim)
+    journal.event({"type": "phase", "name": "loading base"})
+    journal.event({"type": "log", "level": "info", "text": both("done", "完成")})
+    journal.event({"type": "log", "level": "output", "text": "as a library printed it"})
+    journal.flush(final=True)
+    with db.reading() as session:
+        lines = log_lines(session, claim.job_id)
+    assert [line.said("en") for line in lines] == [
+        "— loading base", "done", "as a library printed it",
+    ]  # fmt: skip
+    assert [line.said("zh") for line in lines] == [
+        "— 加载底座", "完成", "as a library printed it",
+    ]  # fmt: skip

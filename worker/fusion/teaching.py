@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from shared.alpaca import Row, read_rows
-from shared.errors import NoAnswers, NoOp, WrongCount
+from shared.errors import Both, NoAnswers, NoOp, WrongCount
 from shared.orders import AdapterFiles, WorkOrder
 from shared.specs import Teaching
 from shared.templates import fingerprint
@@ -208,7 +208,7 @@ class _AnswersInCheckpoints:
     def metrics(self, step: int, values: dict[str, float]) -> None:
         self._report.metrics(step, values)
 
-    def log(self, text: str, level: str = "info") -> None:
+    def log(self, text: str | Both, level: str = "info") -> None:
         self._report.log(text, level)
 
     def stop_requested(self) -> bool:

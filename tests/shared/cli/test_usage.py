@@ -64,10 +64,13 @@ def test_a_wrong_word_is_answered_with_the_nearest_one(
         (("--rank", "four"), '"four" is not a whole number.'),
         (("--learning-rate", "fast"), '"fast" is not a number.'),
         ((), "Missing: --name, --base-model, --dataset."),
-        (("--name", "a/b", "--base-model", "x", "--dataset", "y"), "name: String should match"),
+        (
+            ("--name", "a/b", "--base-model", "x", "--dataset", "y"),
+            "name: it must start with a letter",
+        ),
         (
             ("--name", "a", "--base-model", "x", "--dataset", "y", "--learning-rate", "0"),
-            "learning_rate: Input should be greater than 0",
+            "learning_rate: it must be above 0",
         ),
     ],
 )
