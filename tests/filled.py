@@ -283,13 +283,6 @@ def add_unfinished(session: Session, now: float) -> None:
     session.add(line)
 
 
-def beat() -> None:
-    """The host that answers answers again: on a slow machine its lease would run out meanwhile."""
-    with db.writing() as session:
-        host = session.get_one(Host, "host-1")
-        host.heartbeat_at = session.scalar(select(db_now())) or 0.0
-
-
 def add_hosts(session: Session, now: float) -> None:
     """One host that answers and one that stopped."""
     session.add(Share(project="default", user=USER))
