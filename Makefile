@@ -2,6 +2,7 @@
 # make up     worker, dashboard and broker on this machine, until Ctrl-C
 # make test   checkers and every test;   make lint   the checkers alone
 # make real   the demo's story on models and data of yours (MODELS=folder DATA=folder)
+# make screenshots   pictures of every page into docs/screenshots
 # make venv   everything installed into .venv;   make lock   pin what is installed there
 
 SHELL := /bin/bash
@@ -17,7 +18,7 @@ MODELS ?= ../shared/models
 DATA ?= ../shared/data
 SLOW := journey or chaos or browser
 
-.PHONY: demo up real test lint venv lock clean
+.PHONY: demo up real test lint screenshots venv lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
@@ -51,6 +52,9 @@ test: lint
 	$(call timed,fast tests,$(BIN)/pytest -n 2 --dist loadfile -m 'not ($(SLOW))' --durations 8)
 	@printf '\n== journeys, chaos, browser\n'
 	@$(BIN)/pytest -m '$(SLOW)' --durations 8
+
+screenshots: $(VENV)/.installed-test
+	@PYTHONPATH=tests $(BIN)/python tests/screenshots.py
 
 lock: $(VENV)/.installed-test
 	@$(BIN)/python -m infra.lock > requirements.lock.new && mv requirements.lock.new requirements.lock

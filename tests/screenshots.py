@@ -1,0 +1,123 @@
+"""Pictures of every page of the dashboard on a filled pool: `make screenshots`.
+
+Both languages, light and dark, a desk's width and a phone's, as docs/screenshots/NAME.webp.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import click
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import filled
+from processes import until
+from shared import schema
+from shared.config import settings
+
+#: What a page is called in file names, and its address.
+PAGES = {
+    "jobs": "/",
+    "job": "/job?id=native",
+    "job-failed": "/job?id=too-big",
+    "submit": "/submit",
+    "compare": "/compare?name=first-look",
+    "adapters": "/adapters",
+    "datasets": "/datasets",
+    "models": "/models",
+    "hosts": "/hosts",
+}
+LOCALES = {"en": "en-GB", "zh": "zh-CN"}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = {"desk": (1440, 1000), "phone": (390, 844)}
+CHROMIUM = Path("/usr/bin/chromium")
+#: Milliseconds for a page to be drawn whole.
+PATIENCE = 60_000
+
+
+@contextmanager
+def dashboard() -> Iterator[str]:
+    """The address of a dashboard on a pool that has been used."""
+    with tempfile.TemporaryDirectory(prefix="screenshots-") as home:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        os.environ |= {
+            "GRAFT_HOME": home, "GRAFT_DASHBOARD_PORT": str(port), "GRAFT_USER": filled.USER,
+        }  # fmt: skip
+        settings.cache_clear()
+        schema.upgrade()
+        filled.fill(Path(home))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dashboard"], cwd=home, stdout=subprocess.DEVNULL
+        )
+        try:
+            until(lambda: _answers(port), "the dashboard answers")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def drawn(page: Page) -> None:
+    """Wait until Streamlit has run and every chart and table is there."""
+    page.get_by_role("heading", level=1).first.wait_for(timeout=PATIENCE)
+    page.wait_for_function(
+        "() => document.querySelector('[data-test-script-state=notRunning]')"
+        " && !document.querySelector('[data-testid*=keleton]')",
+        timeout=PATIENCE,
+    )
+    page.evaluate("() => document.fonts.ready")
+    page.wait_for_timeout(700)
+
+
+def take(browser: Browser, url: str, folder: Path, chosen: list[str]) -> None:
+    """One file for each page, language, theme and width."""
+    for language, theme, (width, size) in product(LOCALES, THEMES, WIDTHS.items()):
+        context = browser.new_context(
+            locale=LOCALES[language], color_scheme=theme,
+            viewport={"width": size[0], "height": size[1]},
+        )  # fmt: skip
+        for name in chosen:
+            page = context.new_page()
+            page.goto(url + PAGES[name])
+            drawn(page)
+            picture = Image.open(BytesIO(page.screenshot()))
+            path = folder / f"{name}-{language}-{theme}-{width}.webp"
+            picture.save(path, quality=82, method=6)
+            click.echo(path)
+            page.close()
+        context.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/screenshots"))
+    parser.add_argument("--pages", nargs="*", choices=list(PAGES), default=list(PAGES))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    with dashboard() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        take(browser, url, given.out.absolute(), given.pages)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
