@@ -13,7 +13,7 @@ from shared.metrics import Shape
 
 RESULT = "evaluation.json"
 #: Engine facts that must be equal for two evaluations to be compared.
-COMPARABLE_FACTS = ("engine", "dtype", "template", "template_sha256", "max_new_tokens")
+COMPARABLE_FACTS = ("engine", "dtype", "template", "template_sha256", "max_new_tokens", "stop")
 
 
 class ItemRow(BaseModel):

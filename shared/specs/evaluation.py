@@ -65,16 +65,25 @@ class EvaluationSpec(Spec):
         ge=1,
         le=8192,
     )
+    stop: list[str] = parameter(
+        [],
+        en=(
+            "Stop strings",
+            "A generated answer ends before the first of these, e.g. a blank line.",
+        ),
+        zh=("停止字符串", "生成的回答在其中任一字符串之前结束，例如空行。"),
+        group="advanced",
+    )
     batch_tokens: int = parameter(
-        8192,
+        0,
         en=(
             "Batch tokens",
-            "Tokens scored at once; lower it when memory is short. Does not change scores.",
+            "Tokens run at once; 0 takes what the device's memory allows. Does not change scores.",
         ),
-        zh=("批词元数", "一次评测的词元数；内存不足时调低。不影响分数。"),
+        zh=("批词元数", "一次运行的词元数；0 表示按设备内存决定。不影响分数。"),
         unit="tokens",
         group="advanced",
-        ge=64,
+        ge=0,
     )
     precision: Literal["auto", "fp32", "bf16"] = parameter(
         "auto",

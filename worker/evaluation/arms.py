@@ -1,4 +1,4 @@
-"""Arms: one resident base with every adapter attached, of which one or none is switched on."""
+"""Arms: one resident base with every adapter attached; the base alone, adapters together."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,10 @@ from shared.errors import NoOp, NotFinite
 from shared.orders import AdapterFiles
 from shared.specs import BASE_ARM
 from worker.checkpoints import attach_adapter, logit_change
+from worker.stacked import Stack, stackable
+
+#: Adapters that answer in one pass; more would make its batches of too few items each.
+MOST_TOGETHER = 8
 
 
 class Arms:
@@ -30,18 +34,48 @@ class Arms:
             slot = self._slots[adapter.name]
             self.model = attach_adapter(self.model, adapter.folder, name=adapter.name, slot=slot)
             _check_effect(self.model, adapter.name)
+        self._stacks: dict[tuple[str, ...], Stack] = {}
+
+    def slot(self, name: str) -> str:
+        """PEFT's own name of an adapter."""
+        return self._slots[name]
+
+    def passes(self) -> list[list[str]]:
+        """Names of the arms that answer together.
+
+        The base answers alone, as it would without any adapter: in a larger batch its products
+        could be rounded otherwise. So does an adapter that cannot be stacked.
+        """
+        fits = {name: stackable(self.model, slot) for name, slot in self._slots.items()}
+        together = [name for name, fit in fits.items() if fit]
+        groups = [
+            together[start : start + MOST_TOGETHER]
+            for start in range(0, len(together), MOST_TOGETHER)
+        ]
+        return [[BASE_ARM], *groups, *([name] for name, fit in fits.items() if not fit)]
 
     @contextmanager
-    def switched_to(self, name: str) -> Iterator[Any]:
-        """The model answering as that arm; the base's numbers are those without any adapter."""
+    def switched_to(self, *names: str) -> Iterator[tuple[Any, Stack | None]]:
+        """The model answering as those arms, and the stack where they are adapters together.
+
+        The base's numbers are those without any adapter.
+        """
         if not isinstance(self.model, PeftModel):
-            yield self.model
-        elif name == BASE_ARM:
+            yield self.model, None
+        elif names == (BASE_ARM,):
             with self.model.disable_adapter():
-                yield self.model
+                yield self.model, None
+        elif all(stackable(self.model, self._slots[name]) for name in names):
+            if names not in self._stacks:
+                slots = [self._slots[name] for name in names]
+                self._stacks[names] = Stack(self.model, slots)
+            stack = self._stacks[names]
+            with stack.answering() as model:
+                yield model, stack
         else:
+            [name] = names
             self.model.set_adapter(self._slots[name], inference_mode=True)
-            yield self.model
+            yield self.model, None
 
 
 def _check_effect(adapted: PeftModel, name: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shared.benchmarks import ChoiceItem
 from shared.evaluations import ItemRow
 from worker.evaluation.reading import Reader
-from worker.evaluation.scoring import score
+from worker.evaluation.scoring import score_all
 from worker.evaluation.tasks import Arm, Meter, row
 from worker.evaluation.trees import Tree
 
@@ -23,16 +23,20 @@ class ChoiceTask:
     items: Sequence[ChoiceItem]
     trees: list[Tree]
 
-    def run(self, arm: Arm, meter: Meter) -> list[ItemRow]:
+    def run(self, arm: Arm, meter: Meter) -> list[list[ItemRow]]:
         """Score every choice; see the module for the metrics."""
-        found = score(
+        found = score_all(
             arm.model,
             self.trees,
             batch_tokens=arm.batch_tokens,
             packed=arm.packed,
+            stack=arm.stack,
             done=lambda places, tokens: meter(len(places), tokens),
         )
-        return [_row(item, values) for item, values in zip(self.items, found, strict=True)]
+        return [
+            [_row(item, values) for item, values in zip(self.items, each, strict=True)]
+            for each in found
+        ]
 
 
 def prepare(items: Sequence[ChoiceItem], reader: Reader) -> ChoiceTask:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shared.benchmarks import ContinuationItem
 from shared.evaluations import ItemRow
 from worker.evaluation.reading import Reader
-from worker.evaluation.scoring import score
+from worker.evaluation.scoring import score_all
 from worker.evaluation.tasks import Arm, Meter, bits, row
 from worker.evaluation.trees import Tree
 
@@ -25,19 +25,24 @@ class ContinuationTask:
     #: The item of each window.
     owners: list[int]
 
-    def run(self, arm: Arm, meter: Meter) -> list[ItemRow]:
+    def run(self, arm: Arm, meter: Meter) -> list[list[ItemRow]]:
         """Score every continuation."""
-        missing = Counter(self.owners)
+        arms = arm.stack.count if arm.stack else 1
+        missing = {owner: arms * count for owner, count in Counter(self.owners).items()}
 
         def tell(places: Sequence[int], tokens: int) -> None:
             for place in places:
                 missing[self.owners[place]] -= 1
-            finished = [self.owners[place] for place in places if not missing[self.owners[place]]]
-            meter(len(set(finished)), tokens)
+            finished = {self.owners[place] for place in places if not missing[self.owners[place]]}
+            meter(arms * len(finished), tokens)
 
-        found = score(
-            arm.model, self.windows, batch_tokens=arm.batch_tokens, packed=arm.packed, done=tell
-        )
+        found = score_all(
+            arm.model, self.windows, batch_tokens=arm.batch_tokens, packed=arm.packed,
+            stack=arm.stack, done=tell,
+        )  # fmt: skip
+        return [self._rows(each) for each in found]
+
+    def _rows(self, found: list[list[float]]) -> list[ItemRow]:
         totals = [0.0] * len(self.items)
         for owner, [value] in zip(self.owners, found, strict=True):
             totals[owner] += bits(value)

@@ -9,7 +9,15 @@ from torch import Tensor
 
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
-from worker.evaluation.scoring import head_at
+from worker.evaluation.caches import Beginning, Room
+from worker.evaluation.scoring import head_at, read_beginning
+from worker.evaluation.trees import shared_beginnings
+from worker.stacked import Stack
+
+#: Hears after a step which prompts ended (one entry for each adapter) and the tokens it ran.
+Done = Callable[[Sequence[int], int], None]
+#: Whether an answer's tokens so far hold a stop string.
+Stop = Callable[[list[int]], bool]
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,19 @@ class Answer:
     finished: bool
 
 
-@torch.inference_mode()
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How answers are made, the same for every prompt."""
+
+    ends: frozenset[int]
+    max_new_tokens: int
+    batch_tokens: int
+    #: The model reads masks of any form (`packing_fits`): beginnings are shared and the room for
+    #: keys and values is set aside once.
+    packed: bool = False
+    stop: Stop | None = None
+
+
 def decode(
     model: Any,
     prompts: Sequence[list[int]],
@@ -28,74 +48,159 @@ def decode(
     ends: frozenset[int],
     max_new_tokens: int,
     batch_tokens: int,
-    done: Callable[[Sequence[int], int], None] = lambda places, tokens: None,
+    done: Done = lambda places, tokens: None,
 ) -> list[Answer]:
     """The likeliest next token, again and again, until an end token or `max_new_tokens`.
 
-    The base's own generation settings (sampling, penalties) play no part. `done` is called after
-    every step with the prompts that ended and the tokens it ran. Raises NotFinite.
+    The base's own generation settings (sampling, penalties) play no part. Raises NotFinite.
+    """
+    how = Decoding(ends=ends, max_new_tokens=max_new_tokens, batch_tokens=batch_tokens)
+    return decode_all(model, prompts, how, done=done)[0]
+
+
+@torch.inference_mode()
+def decode_all(
+    model: Any,
+    prompts: Sequence[list[int]],
+    how: Decoding,
+    *,
+    stack: Stack | None = None,
+    done: Done = lambda places, tokens: None,
+) -> list[list[Answer]]:
+    """Each adapter's answer to each prompt; of a model without a stack, its own alone.
 
     Nothing is recorded for gradients: PEFT marks the active adapter as trainable, and the cache
     of keys and values would then hold every step's activations until the last answer ends.
     """
-    out = [Answer([], False)] * len(prompts)
-    lengths = [len(prompt) + max_new_tokens for prompt in prompts]
-    for places in batches(lengths, most_tokens=batch_tokens):
-        _decode_batch(model, prompts, places, out, ends, max_new_tokens, done)
+    arms = stack.count if stack else 1
+    out = [[Answer([], False)] * len(prompts) for _ in range(arms)]
+    groups = shared_beginnings(prompts) if how.packed else [(0, list(range(len(prompts))))]
+    for length, places in groups:
+        past = read_beginning(model, prompts[places[0]][:length], stack) if length else None
+        done([], arms * length)
+        sizes = [len(prompts[place]) + how.max_new_tokens for place in places]
+        for chosen in batches(sizes, most_tokens=max(1, how.batch_tokens // arms)):
+            batch = _Batch(model, prompts, [places[i] for i in chosen], how, past, stack)
+            batch.run(out, done)
     return out
 
 
-def _decode_batch(
-    model: Any,
-    prompts: Sequence[list[int]],
-    places: list[int],
-    out: list[Answer],
-    ends: frozenset[int],
-    max_new_tokens: int,
-    done: Callable[[Sequence[int], int], None],
-) -> None:
-    """Fill `out` at `places`."""
-    tokens, seen = _left_padded([prompts[place] for place in places], model.device)
-    positions = (seen.cumsum(1) - 1).clamp_min(0)
-    alive, cache, ran = places, None, int(seen.sum())
-    written: dict[int, list[int]] = {place: [] for place in places}
-    for step in range(1, max_new_tokens + 1):
-        chosen, cache = _likeliest(model, tokens, seen, positions, cache)
-        ids = chosen.tolist()
-        stay: list[int] = []
-        for row, (place, token) in enumerate(zip(alive, ids, strict=True)):
-            if token not in ends:
-                written[place].append(token)
-            if token in ends or step == max_new_tokens:
-                out[place] = Answer(written[place], token in ends)
+class _Batch:
+    """The rows of one batch that are still being answered."""
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[list[int]],
+        places: list[int],
+        how: Decoding,
+        past: Beginning | None,
+        stack: Stack | None,
+    ) -> None:
+        skipped = past.get_seq_length() if past else 0
+        arms = stack.count if stack else 1
+        if stack:
+            stack.blocks()
+        rest = [prompts[place][skipped:] for place in places]
+        self._model, self._how, self._stack = model, how, stack
+        self._rows = [(arm, place) for arm in range(arms) for place in places]
+        self._written: list[list[int]] = [[] for _ in self._rows]
+        tokens, seen = _left_padded(rest, model.device)
+        self._tokens, seen = tokens.repeat(arms, 1), seen.repeat(arms, 1)
+        self._positions = skipped + (seen.cumsum(1) - 1).clamp_min(0)
+        self._ran = int(seen.sum())
+        beginning = seen.new_ones(len(seen), skipped)
+        # One column for each token that will be read; the last answer token never is.
+        answer = seen.new_ones(len(seen), how.max_new_tokens - 1)
+        self._seen = torch.cat([beginning, seen, answer], 1)
+        self._length = skipped + tokens.shape[1]
+        self._cache: Any = None
+        if how.packed:
+            self._cache = Room(len(self._rows), self._seen.shape[1], past)
+
+    def run(self, out: list[list[Answer]], done: Done) -> None:
+        """Fill `out` at the batch's places."""
+        for step in range(1, self._how.max_new_tokens + 1):
+            chosen = self._likeliest()
+            ended, stay = self._sorted_out(chosen.tolist(), step, out)
+            done(ended, self._ran)
+            if not stay:
+                return
+            self._keep(stay, chosen)
+
+    def _sorted_out(
+        self, ids: list[int], step: int, out: list[list[Answer]]
+    ) -> tuple[list[int], list[int]]:
+        """Note each row's token; which prompts ended, and the rows that stay in their new order.
+
+        The last rows move into the places of those that ended, so that few rows move.
+        """
+        how, ended, stay = self._how, [], []
+        for row, ((arm, place), token) in enumerate(zip(self._rows, ids, strict=True)):
+            written = self._written[row]
+            finished = token in how.ends
+            if not finished:
+                written.append(token)
+                finished = how.stop is not None and how.stop(written)
+            if finished or step == how.max_new_tokens:
+                out[arm][place] = Answer(written, finished)
+                ended.append(place)
             else:
                 stay.append(row)
-        done([place for row, place in enumerate(alive) if row not in stay], ran)
-        if not stay:
+        late = [row for row in stay if row >= len(stay)]
+        staying = set(stay)
+        order = [row if row in staying else late.pop() for row in range(len(stay))]
+        return ended, order
+
+    def _keep(self, stay: list[int], chosen: Tensor) -> None:
+        """Go on with these rows in this order, and with the tokens just chosen."""
+        moved = len(stay) < len(self._rows)
+        kept = torch.tensor(stay, device=chosen.device)
+        self._tokens, self._positions = chosen[kept, None], self._positions[kept, -1:] + 1
+        self._length += 1
+        self._ran = len(stay)
+        if not moved:
             return
-        kept = torch.tensor(stay, device=model.device)
-        if len(stay) < len(alive):
-            cache.batch_select_indices(kept)
-        alive, ran = [alive[row] for row in stay], len(stay)
-        tokens, positions = chosen[kept, None], positions[kept, -1:] + 1
-        seen = torch.cat([seen[kept], torch.ones_like(tokens)], 1)
+        self._rows = [self._rows[row] for row in stay]
+        self._written = [self._written[row] for row in stay]
+        self._seen = self._seen[kept]
+        if isinstance(self._cache, Room):
+            self._cache.keep(stay)
+        else:
+            self._cache.batch_select_indices(kept)
+        if self._stack:
+            self._stack.rows(torch.tensor([arm for arm, _ in self._rows], device=chosen.device))
+
+    def _likeliest(self) -> Tensor:
+        """The likeliest next token of each row, shape (rows,); the cache grows by `tokens`."""
+        rows = torch.arange(len(self._tokens), device=self._tokens.device)
+        seen = self._seen[:, : self._length]
+        if self._how.packed:
+            seen = step_mask(seen, self._tokens.shape[1], self._model.dtype)
+        with head_at(self._model, rows, torch.full_like(rows, -1)):
+            made = self._model(
+                input_ids=self._tokens, attention_mask=seen, position_ids=self._positions,
+                past_key_values=self._cache, use_cache=True,
+            )  # fmt: skip
+        self._cache = made.past_key_values
+        if isinstance(self._cache, Room):
+            self._cache.advance()
+        best, chosen = made.logits[0].max(-1)
+        # A NaN is the maximum wherever there is one.
+        if not bool(torch.isfinite(best).all()):
+            raise NotFinite(what="A logit", where="decoding")
+        return chosen
 
 
-def _likeliest(
-    model: Any, tokens: Tensor, seen: Tensor, positions: Tensor, cache: Any
-) -> tuple[Tensor, Any]:
-    """The likeliest next token of each row, shape (rows,), and the cache grown by `tokens`."""
-    rows = torch.arange(len(tokens), device=tokens.device)
-    with head_at(model, rows, torch.full_like(rows, -1)):
-        made = model(
-            input_ids=tokens, attention_mask=seen, position_ids=positions,
-            past_key_values=cache, use_cache=True,
-        )  # fmt: skip
-    best, chosen = made.logits[0].max(-1)
-    # A NaN is the maximum wherever there is one.
-    if not bool(torch.isfinite(best).all()):
-        raise NotFinite(what="A logit", where="decoding")
-    return chosen, made.past_key_values
+def step_mask(seen: Tensor, new: int, dtype: torch.dtype) -> Tensor:
+    """Additive mask (rows, 1, new, length) for the last `new` of `seen` (rows, length) tokens."""
+    rows, length = seen.shape
+    allowed = seen.bool()[:, None, None]
+    if new > 1:
+        causal = torch.ones(new, length, dtype=torch.bool, device=seen.device)
+        allowed = allowed & causal.tril(length - new)
+    mask = torch.zeros(rows, 1, new, length, dtype=dtype, device=seen.device)
+    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)
 
 
 def _left_padded(prompts: Sequence[list[int]], device: Any) -> tuple[Tensor, Tensor]:

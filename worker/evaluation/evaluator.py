@@ -17,6 +17,7 @@ from shared.templates import fingerprint
 from worker.checkpoints import load_base
 from worker.evaluation import choice, continuation, generate
 from worker.evaluation.arms import Arms
+from worker.evaluation.budget import tokens_at_once
 from worker.evaluation.reading import Reader, end_tokens, reading_limit
 from worker.evaluation.saving import FinishedParts
 from worker.evaluation.scoring import packing_fits
@@ -24,7 +25,7 @@ from worker.evaluation.tasks import Arm, Prepare, Task
 from worker.reporting import Report, Stopped
 
 #: Raised whenever the same order would give other numbers.
-ENGINE = 1
+ENGINE = 2
 #: Batches are not cut below this many tokens, however often memory ran out.
 LEAST_BATCH = 64
 
@@ -61,6 +62,9 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
     except Stopped:
         finished.save()
         raise
+    place = {name: order for order, name in enumerate(arms.names)}
+    rank = {file.name: order for order, (file, _) in enumerate(benchmarks)}
+    finished.parts.sort(key=lambda part: (rank[part.benchmark], place[part.arm]))
     result = EvaluationResult(parts=finished.parts)
     write_result(order.out, result)
     return result
@@ -95,7 +99,8 @@ class _Run:
         self._limit = reading_limit(arms.model)
         self._ends = end_tokens(arms.tokenizer, arms.model)
         self._packed = packed
-        self._batch_tokens = max(LEAST_BATCH, spec.batch_tokens >> order.halvings)
+        at_once = spec.batch_tokens or tokens_at_once(arms.model)
+        self._batch_tokens = max(LEAST_BATCH, at_once >> order.halvings)
         self._facts = _facts(spec, arms.model, order.device, packed)
         self._done, self._total = 0, total
 
@@ -114,19 +119,20 @@ class _Run:
             )
         facts = self._facts | {"truncated": reader.truncated}
         hashes = [item.item_hash for item in benchmark.items]
-        for name in self._arms.names:
-            self._report.phase(f"{file.name} · {name}")
-            part = self._finished.earlier(name, file, hashes, facts)
-            if part is None:
-                part = self._score(name, file, benchmark.shape, task, facts)
+        for names in self._arms.passes():
+            self._report.phase(f"{file.name} · {', '.join(names)}")
+            earlier = [self._finished.earlier(name, file, hashes, facts) for name in names]
+            found = [part for part in earlier if part is not None]
+            if len(found) < len(names):
+                found = self._score(names, file, benchmark.shape, task, facts)
             else:
-                self._advance(len(hashes))
-            self._finished.add(part)
+                self._advance(len(hashes) * len(names))
+            self._finished.add(found)
 
     def _score(
-        self, name: str, file: DataFile, shape: Shape, task: Task, facts: dict[str, Any]
-    ) -> EvaluationPart:
-        """One arm on one benchmark."""
+        self, names: list[str], file: DataFile, shape: Shape, task: Task, facts: dict[str, Any]
+    ) -> list[EvaluationPart]:
+        """Arms that answer together on one benchmark."""
         started, ran = time.perf_counter(), 0
 
         def meter(items: int, tokens: int) -> None:
@@ -134,24 +140,29 @@ class _Run:
             ran += tokens
             self._advance(items)
 
-        with self._arms.switched_to(name) as model, torch.inference_mode():
+        with self._arms.switched_to(*names) as (model, stack), torch.inference_mode():
             arm = Arm(
                 model, self._arms.tokenizer, self._ends, self._packed, self._batch_tokens,
-                self._spec.max_new_tokens,
+                self._spec.max_new_tokens, stack, tuple(self._spec.stop),
             )  # fmt: skip
             try:
                 rows = task.run(arm, meter)
             except NotFinite as wrong:
-                raise NotFinite(what=wrong.params["what"], where=f"{file.name} · {name}") from None
+                where = f"{file.name} · {', '.join(names)}"
+                raise NotFinite(what=wrong.params["what"], where=where) from None
         seconds = time.perf_counter() - started
+        # Arms that answer together share the time and the tokens evenly.
         cost = {
-            "seconds": round(seconds, 3), "tokens": ran,
-            "tokens_per_second": round(ran / seconds, 1),
+            "seconds": round(seconds / len(names), 3), "tokens": ran // len(names),
+            "tokens_per_second": round(ran / seconds, 1), "together": len(names),
         }  # fmt: skip
-        return EvaluationPart(
-            arm=name, benchmark=file.name, benchmark_sha256=file.sha256, shape=shape, items=rows,
-            metrics=aggregate(rows, shape), engine=facts | cost,
-        )  # fmt: skip
+        return [
+            EvaluationPart(
+                arm=name, benchmark=file.name, benchmark_sha256=file.sha256, shape=shape,
+                items=each, metrics=aggregate(each, shape), engine=facts | cost,
+            )
+            for name, each in zip(names, rows, strict=True)
+        ]  # fmt: skip
 
     def _advance(self, items: int) -> None:
         self._done += items
@@ -169,6 +180,7 @@ def _facts(spec: EvaluationSpec, model: Any, device: str, packed: bool) -> dict[
         "template": spec.template,
         "template_sha256": fingerprint(spec.template),
         "max_new_tokens": spec.max_new_tokens,
+        "stop": spec.stop,
         "packed_choices": packed,
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
     }

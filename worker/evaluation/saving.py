@@ -47,9 +47,9 @@ class FinishedParts:
                 return part
         return None
 
-    def add(self, part: EvaluationPart) -> None:
-        """Keep a part, and write a checkpoint where the last one is old enough."""
-        self.parts.append(part)
+    def add(self, parts: list[EvaluationPart]) -> None:
+        """Keep parts, and write a checkpoint where the last one is old enough."""
+        self.parts += parts
         if time.monotonic() - self._saved_at >= EVERY:
             self.save()
 

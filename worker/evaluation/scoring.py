@@ -16,7 +16,9 @@ from transformers import DynamicCache
 
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
+from worker.evaluation.caches import Beginning
 from worker.evaluation.trees import Tree, layout, shared_beginnings, tree_mask
+from worker.stacked import Stack
 
 #: Logits turned to fp32 at once.
 _CHUNK = 1 << 24
@@ -38,106 +40,119 @@ def score(
     whatever the model's dtype, sums are fp64. Raises NotFinite where a likelihood is NaN or
     infinite.
     """
+    return score_all(model, trees, batch_tokens=batch_tokens, packed=packed, done=done)[0]
+
+
+def score_all(
+    model: Any,
+    trees: Sequence[Tree],
+    *,
+    batch_tokens: int,
+    packed: bool,
+    stack: Stack | None = None,
+    done: Done = lambda places, tokens: None,
+) -> list[list[list[float]]]:
+    """What `score` gives for each adapter of a stack; of a model without one, its own alone.
+
+    `done` hears of a tree once for each adapter.
+    """
+    scorer = _Scorer(model, batch_tokens, stack)
     if not packed:
-        return _score_rows(model, trees, batch_tokens, done)
-    out: list[list[float]] = [[] for _ in trees]
-    for length, places in shared_beginnings(trees):
+        return scorer.rows(trees, done)
+    out: list[list[list[float]]] = [[[]] * len(trees) for _ in range(scorer.arms)]
+    for length, places in shared_beginnings([tree.context for tree in trees]):
         past = None
         if length:
-            past = read_beginning(model, trees[places[0]].context[:length])
-            done([], length)
+            past = read_beginning(model, trees[places[0]].context[:length], stack)
+            done([], scorer.arms * length)
         rest = [Tree(trees[place].context[length:], trees[place].endings) for place in places]
-        values = _score_trees(
-            model, rest, batch_tokens, lambda inner, n, at=places: done([at[i] for i in inner], n),
-            past,
-        )  # fmt: skip
-        for place, found in zip(places, values, strict=True):
-            out[place] = found
+        values = scorer.trees(
+            rest, lambda inner, n, at=places: done([at[i] for i in inner], n), past
+        )
+        for arm, found in zip(out, values, strict=True):
+            for place, each in zip(places, found, strict=True):
+                arm[place] = each
     return out
 
 
-def _score_trees(
-    model: Any, trees: Sequence[Tree], batch_tokens: int, done: Done, past: "Beginning | None"
-) -> list[list[float]]:
-    """Trees in batches, after what they share; each batch's rows, shared part and all, fit into
-    `batch_tokens`."""
-    out: list[list[float]] = [[] for _ in trees]
-    skipped = 0 if past is None else past.get_seq_length()
-    for places in batches(
-        [skipped + tree.length for tree in trees],
-        most_tokens=batch_tokens,
-        scored=[tree.scored for tree in trees],
-        vocabulary=model.config.get_text_config().vocab_size,
-    ):
-        chosen = [trees[place] for place in places]
-        values = iter(_likelihoods(model, chosen, past, skipped))
-        for place in places:
-            out[place] = [next(values) for _ in trees[place].endings]
-        done(places, sum(tree.length for tree in chosen))
-    return out
+class _Scorer:
+    """A model, the adapters that answer together, and how much runs at once."""
+
+    def __init__(self, model: Any, batch_tokens: int, stack: Stack | None) -> None:
+        self._model, self._stack = model, stack
+        self.arms = stack.count if stack else 1
+        self._most = max(1, batch_tokens // self.arms)
+
+    def trees(
+        self, trees: Sequence[Tree], done: Done, past: Beginning | None
+    ) -> list[list[list[float]]]:
+        """Trees in batches, after what they share; each batch's rows, shared part and all, fit
+        into `batch_tokens`."""
+        out: list[list[list[float]]] = [[[]] * len(trees) for _ in range(self.arms)]
+        skipped = 0 if past is None else past.get_seq_length()
+        for places in batches(
+            [skipped + tree.length for tree in trees],
+            most_tokens=self._most,
+            scored=[self.arms * tree.scored for tree in trees],
+            vocabulary=self._model.config.get_text_config().vocab_size,
+        ):
+            chosen = [trees[place] for place in places]
+            values = iter(self._likelihoods(chosen, past, skipped))
+            for arm in out:
+                for place in places:
+                    arm[place] = [next(values) for _ in trees[place].endings]
+            done(places * self.arms, self.arms * sum(tree.length for tree in chosen))
+        return out
+
+    def rows(self, trees: Sequence[Tree], done: Done) -> list[list[list[float]]]:
+        """One row an ending; a tree counts as done with its last ending."""
+        owners = [place for place, tree in enumerate(trees) for _ in tree.endings]
+        rows = [Tree(tree.context, [ending]) for tree in trees for ending in tree.endings]
+        missing = [self.arms * len(tree.endings) for tree in trees]
+
+        def tell(places: Sequence[int], tokens: int) -> None:
+            finished = []
+            for owner in (owners[place] for place in places):
+                missing[owner] -= 1
+                if not missing[owner]:
+                    finished += [owner] * self.arms
+            done(finished, tokens)
+
+        out: list[list[list[float]]] = [[[] for _ in trees] for _ in range(self.arms)]
+        for arm, values in zip(out, self.trees(rows, tell, None), strict=True):
+            for owner, [value] in zip(owners, values, strict=True):
+                arm[owner].append(value)
+        return out
+
+    def _likelihoods(
+        self, trees: Sequence[Tree], past: Beginning | None, skipped: int
+    ) -> list[float]:
+        """One batch: the sums of all endings, adapter after adapter, tree after tree."""
+        device, arms = self._model.device, self.arms
+        if self._stack:
+            self._stack.blocks()
+        batch = layout(trees, skipped).repeated(arms)
+        inputs: dict[str, Any] = {"input_ids": batch.tokens.to(device)}
+        if past is not None or any(tree.branches for tree in trees):
+            inputs["position_ids"] = batch.positions.to(device)
+            mask = tree_mask(batch.segments.to(device), self._model.dtype, skipped)
+            inputs["attention_mask"] = mask
+            inputs["past_key_values"] = past
+        with head_at(self._model, batch.rows.to(device), batch.columns.to(device)):
+            logits = self._model(**inputs, use_cache=False).logits[0]
+        each = _log_probabilities(logits, batch.targets.to(device))
+        sums = torch.zeros(batch.endings, dtype=torch.float64, device=device)
+        sums.index_add_(0, batch.owners.to(device), each.double())
+        if not bool(torch.isfinite(sums).all()):
+            raise NotFinite(what="A log-likelihood", where="scoring")
+        return sums.tolist()
 
 
-def _score_rows(
-    model: Any, trees: Sequence[Tree], batch_tokens: int, done: Done
-) -> list[list[float]]:
-    """One row an ending; a tree counts as done with its last ending."""
-    owners = [place for place, tree in enumerate(trees) for _ in tree.endings]
-    rows = [Tree(tree.context, [ending]) for tree in trees for ending in tree.endings]
-    missing = [len(tree.endings) for tree in trees]
-
-    def tell(places: Sequence[int], tokens: int) -> None:
-        finished = []
-        for owner in (owners[place] for place in places):
-            missing[owner] -= 1
-            if not missing[owner]:
-                finished.append(owner)
-        done(finished, tokens)
-
-    out: list[list[float]] = [[] for _ in trees]
-    values = _score_trees(model, rows, batch_tokens, tell, None)
-    for owner, [value] in zip(owners, values, strict=True):
-        out[owner].append(value)
-    return out
-
-
-def _likelihoods(
-    model: Any, trees: Sequence[Tree], past: "Beginning | None", skipped: int
-) -> list[float]:
-    """One batch: the sums of all endings, tree after tree."""
-    device = model.device
-    batch = layout(trees, skipped)
-    inputs: dict[str, Any] = {"input_ids": batch.tokens.to(device)}
-    if past is not None or any(tree.branches for tree in trees):
-        inputs["position_ids"] = batch.positions.to(device)
-        inputs["attention_mask"] = tree_mask(batch.segments.to(device), model.dtype, skipped)
-        inputs["past_key_values"] = past
-    with head_at(model, batch.rows.to(device), batch.columns.to(device)):
-        logits = model(**inputs, use_cache=False).logits[0]
-    each = _log_probabilities(logits, batch.targets.to(device))
-    sums = torch.zeros(batch.endings, dtype=torch.float64, device=device)
-    sums.index_add_(0, batch.owners.to(device), each.double())
-    if not bool(torch.isfinite(sums).all()):
-        raise NotFinite(what="A log-likelihood", where="scoring")
-    return sums.tolist()
-
-
-class Beginning(DynamicCache):
-    """Keys and values of tokens that every row begins with; it never grows, and is copied to no
-    row before attention needs it there."""
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Keys and values of (rows, heads, beginning + new, width), for one forward only."""
-        layer: Any = self.layers[layer_idx]
-        pairs = ((layer.keys, key_states), (layer.values, value_states))
-        keys, values = (torch.cat([old.expand(len(new), -1, -1, -1), new], 2) for old, new in pairs)
-        return keys, values
-
-
-def read_beginning(model: Any, ids: list[int]) -> Beginning:
-    """Run the tokens once; what later tokens need of them."""
-    rows = torch.tensor([ids], device=model.device)
+def read_beginning(model: Any, ids: list[int], stack: Stack | None = None) -> Beginning:
+    """Run the tokens once for each adapter of the stack; what later tokens need of them."""
+    if stack:
+        stack.blocks()
+    rows = torch.tensor([ids], device=model.device).repeat(stack.count if stack else 1, 1)
     last = torch.zeros(1, dtype=torch.long, device=model.device)
     with head_at(model, last, last - 1):
         made = model(input_ids=rows, past_key_values=DynamicCache(), use_cache=True)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from shared.benchmarks import BenchmarkItem
 from shared.evaluations import ItemRow
 from worker.evaluation.reading import Reader
+from worker.stacked import Stack
 
 #: Told how many items were finished and how many tokens were run; may raise Stopped.
 Meter = Callable[[int, int], None]
@@ -15,7 +16,8 @@ Meter = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Arm:
-    """A model ready to be asked: the resident base with one adapter or none switched on."""
+    """A model ready to be asked: the resident base with one adapter or none switched on, or with
+    a stack of adapters that answer together."""
 
     model: Any
     tokenizer: Any
@@ -24,13 +26,17 @@ class Arm:
     packed: bool
     batch_tokens: int
     max_new_tokens: int
+    stack: Stack | None = None
+    #: Strings that end a generated answer.
+    stop: tuple[str, ...] = ()
 
 
 class Task(Protocol):
     """The requests of one benchmark, the same for every arm."""
 
-    def run(self, arm: Arm, meter: Meter) -> list[ItemRow]:
-        """What the arm does on each item, in the file's order."""
+    def run(self, arm: Arm, meter: Meter) -> list[list[ItemRow]]:
+        """What each adapter of the arm's stack does on each item, in the file's order; without a
+        stack, what its model does."""
         ...
 
 

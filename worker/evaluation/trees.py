@@ -54,6 +54,22 @@ class Layout:
     owners: Tensor
     endings: int
 
+    def repeated(self, times: int) -> "Layout":
+        """The same rows `times` over, block after block, each block's endings after the last's."""
+        if times == 1:
+            return self
+        block = torch.arange(times).repeat_interleave(len(self.rows))
+        return Layout(
+            self.tokens.repeat(times, 1),
+            self.positions.repeat(times, 1),
+            self.segments.repeat(times, 1),
+            self.rows.repeat(times) + block * len(self.tokens),
+            self.columns.repeat(times),
+            self.targets.repeat(times),
+            self.owners.repeat(times) + block * self.endings,
+            self.endings * times,
+        )
+
 
 def layout(trees: Sequence[Tree], skipped: int = 0) -> Layout:
     """Rows for trees whose contexts lack their first `skipped` tokens, read beforehand."""
@@ -101,19 +117,19 @@ def tree_mask(segments: Tensor, dtype: torch.dtype, skipped: int = 0) -> Tensor:
     return torch.nn.functional.pad(mask, (skipped, 0))[:, None]
 
 
-def shared_beginnings(trees: Sequence[Tree]) -> list[tuple[int, list[int]]]:
-    """Groups of trees with the same beginning: (its length, the trees' places).
+def shared_beginnings(contexts: Sequence[list[int]]) -> list[tuple[int, list[int]]]:
+    """Groups of contexts with the same beginning: (its length, the contexts' places).
 
     A template's opening words, or the same examples before every question. Length 0 gathers the
-    trees that share too little. Each tree keeps at least one token of its context.
+    contexts that share too little. Each context keeps at least one token of its own.
     """
     alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, tree in enumerate(trees):
-        alike[tuple(tree.context[:_LEAST_PREFIX])].append(place)
+    for place, context in enumerate(contexts):
+        alike[tuple(context[:_LEAST_PREFIX])].append(place)
     groups: list[tuple[int, list[int]]] = []
     alone: list[int] = []
     for places in alike.values():
-        length = _common([trees[place].context[:-1] for place in places])
+        length = _common([contexts[place][:-1] for place in places])
         if length < _LEAST_PREFIX or len(places) < _LEAST_ROWS:
             alone += places
         else:

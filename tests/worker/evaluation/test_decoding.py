@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from shared.errors import NotFinite
-from worker.evaluation.decoding import decode
+from worker.evaluation.decoding import Decoding, decode, decode_all
+from worker.evaluation.stops import Stops, before
 
 PROMPTS = [[1, 40, 50, 60], [1, 70], [1, *range(20, 60)], [1, 99, 98, 97, 96, 95], [1, 200, 100]]
 
@@ -90,3 +91,39 @@ def test_decoding_records_nothing_for_gradients_even_where_weights_are_trainable
     finally:
         hook.remove()
     assert recorded == [False] * 3
+
+
+def test_shared_beginnings_and_room_set_aside_change_no_answer(model):
+    ends = common_ends(model)
+    opening = list(range(30, 50))
+    prompts = [[*opening, *prompt[1:]] for prompt in PROMPTS] + PROMPTS
+    plain = decode(model, prompts, ends=ends, max_new_tokens=12, batch_tokens=512)
+    tokens: list[int] = []
+    how = Decoding(ends=ends, max_new_tokens=12, batch_tokens=512, packed=True)
+    with torch.inference_mode():
+        [found] = decode_all(model, prompts, how, done=lambda _, ran: tokens.append(ran))
+    assert found == plain
+    # The opening is read once instead of five times.
+    made = sum(len(answer.tokens) + answer.finished - 1 for answer in found)
+    assert sum(tokens) == sum(map(len, prompts)) - 4 * len(opening) + made
+
+
+def test_an_answer_ends_where_a_stop_string_does(tiny_llama):
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
+    free = answers(model, frozenset())[0].tokens
+    text = tokenizer.decode(free)
+    # Two characters that need not be one token's.
+    string = text[len(text) // 2 : len(text) // 2 + 2]
+    how = Decoding(
+        ends=frozenset(), max_new_tokens=12, batch_tokens=512, packed=True,
+        stop=Stops(tokenizer, [string]),
+    )  # fmt: skip
+    [found] = decode_all(model, PROMPTS, how)
+    assert found[0].finished
+    assert found[0].tokens == free[: len(found[0].tokens)]
+    assert len(found[0].tokens) < 12
+    shorter = tokenizer.decode(found[0].tokens[:-1])
+    assert string in tokenizer.decode(found[0].tokens)
+    assert string not in shorter
+    assert before(text, [string, "never there"]) == text[: text.index(string)]

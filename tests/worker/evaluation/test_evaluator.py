@@ -237,7 +237,7 @@ def test_progress_counts_every_item_of_every_arm(order, adapters):
     report = Silent()
     evaluate(order(adapters=adapters), report)
     assert report.done == (33, 33, "items")
-    assert "text · poet-v1.5" in report.phases
+    assert "text · poet-v1.5, plain" in report.phases
     assert report.phases.index("loading base") < report.phases.index("attaching adapters")
 
 
@@ -280,7 +280,7 @@ class StopAt(Silent):
 
 def test_a_stopped_evaluation_goes_on_from_its_finished_parts(order, adapters, monkeypatch):
     whole = evaluate(order(adapters=adapters, folder="whole"), Silent())
-    report = StopAt("tell · poet-v1.5")
+    report = StopAt("tell · poet-v1.5, plain")
     with pytest.raises(Stopped):
         evaluate(order(adapters=adapters, folder="a1"), report)
     step, saved = report.checkpoints[-1]
@@ -290,7 +290,7 @@ def test_a_stopped_evaluation_goes_on_from_its_finished_parts(order, adapters, m
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("a finished part was scored again")
 
-    monkeypatch.setattr("worker.evaluation.choice.score", never)
+    monkeypatch.setattr("worker.evaluation.choice.score_all", never)
     again = Silent()
     resumed = evaluate(order(adapters=adapters, folder="a2", resume_from=saved), again)
     assert [part.items for part in resumed.parts] == [part.items for part in whole.parts]

@@ -124,7 +124,7 @@ def test_a_beginning_that_rows_share_is_read_once_and_changes_no_score(model):
 
 def test_trees_are_grouped_by_beginnings_long_and_common_enough():
     def groups(*contexts: list[int]) -> list[tuple[int, list[int]]]:
-        return shared_beginnings([Tree(context, [[1]]) for context in contexts])
+        return shared_beginnings(contexts)
 
     same = list(range(30))
     assert groups(same, same, same, same) == [(29, [0, 1, 2, 3])]
