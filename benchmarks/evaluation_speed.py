@@ -36,7 +36,7 @@ from worker.evaluation.trees import Tree
 
 ADAPTERS, SHOTS = 4, 5
 #: (4-choice items, prompts, answer tokens)
-SIZES = {"23m": (20, 24, 32), "1b": (200, 64, 64)}
+SIZES = {"23m": (16, 24, 32), "1b": (200, 64, 64)}
 ONE_B = {
     "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
     "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
@@ -85,7 +85,7 @@ def _arms(options: Any, folder: Path) -> Arms:
         base = BaseFiles(name="1b", location="random", fingerprint="")
         torch.manual_seed(0)
         with torch.device(options.device):
-            model = LlamaForCausalLM(LlamaConfig(**ONE_B))
+            model: Any = LlamaForCausalLM(LlamaConfig(**ONE_B))
         model, tokenizer = model.to(torch.bfloat16).eval().requires_grad_(False), None
     files = [
         AdapterFiles(name=f"a{n}", folder=random_adapter(model, folder / f"a{n}", n), base=base)
@@ -103,8 +103,8 @@ def _work(options: Any, arms: Arms, choices: int, answers: int) -> Work:
     solved = with_shots(items, shots, [shot.choices[shot.answer] for shot in shots])
     limit = reading_limit(arms.model)
     trees = choice.prepare(solved, Reader(arms.tokenizer, "auto", "", limit, longest)).trees
-    asked = items_of(options.data, "summarisation/dialogsum_en", 3 + answers)
-    told = with_shots(asked[3:], asked[:3], [shot.references[0] for shot in asked[:3]])
+    asked = items_of(options.data, "reasoning/gsm8k_en_train", SHOTS + answers)
+    told = with_shots(asked[SHOTS:], asked[:SHOTS], [a.references[0] for a in asked[:SHOTS]])
     prompts = generate.prepare(told, Reader(arms.tokenizer, "auto", "", limit, longest)).prompts
     return Work(trees, prompts, longest, ("\n\n",))
 
