@@ -39,6 +39,7 @@ class Setting:
     max_new_tokens: int
     max_length: int
     steps: int
+    batch_size: int
     device: str
     files: Mapping[str, DataFile]
 
@@ -47,7 +48,7 @@ class Setting:
         """How every adapter is trained, natives and transfers alike."""
         return {
             "rank": RANK, "alpha": 2.0 * RANK, "learning_rate": 1e-3, "max_steps": self.steps,
-            "batch_size": 32, "seed": self.seed, "max_length": self.max_length,
+            "batch_size": self.batch_size, "seed": self.seed, "max_length": self.max_length,
             "checkpoint_every": 1_000_000,
         }  # fmt: skip
 
@@ -161,12 +162,12 @@ def shuffled_answers(rows: Sequence[Row], seed: int) -> list[Row]:
     return [{**row, "output": output} for row, output in zip(rows, outputs, strict=True)]
 
 
-def base_answers(setting: Setting, donor: AdapterFiles, rows: Sequence[Row], folder: Path) -> Path:
-    """What the donor's base says without its adapter, cut at the length limit."""
+def base_answers(setting: Setting, base: BaseFiles, rows: Sequence[Row], folder: Path) -> Path:
+    """What the donor's base says without an adapter, cut at the length limit."""
     path = folder / NAME
     if not (folder / "asked").is_file():
         params = Refresh.model_validate({"method": "refresh"} | setting.teaching)
-        model, tokenizer = load_base(donor.base, setting.device, "auto")
+        model, tokenizer = load_base(base, setting.device, "auto")
         file = AnswerFile(path, "base")
         prompts = prompts_of(list(enumerate(rows)), tokenizer, "auto")
         answer_all(model, tokenizer, prompts, params, file, folder / "c", Silent())
@@ -193,22 +194,47 @@ def shuffled_layers(donor: AdapterFiles, folder: Path, seed: int) -> AdapterFile
     return _written(donor, folder, renamed)
 
 
-def random_like(adapter: Path, folder: Path, seed: int) -> Made:
-    """Random factors whose update has each module's Frobenius norm."""
+def random_like(adapter: Path, folder: Path, seed: int, *, spectrum: bool = False) -> Made:
+    """Random factors whose update has each module's Frobenius norm.
+
+    `spectrum`: also its singular values, as if carried by random orthogonal maps.
+    """
     weights = load_file(adapter / WEIGHTS)
     generator = torch.Generator().manual_seed(seed)
     drawn = {}
     for key, a in weights.items():
         if ".lora_A." in key:
             other = key.replace(".lora_A.", ".lora_B.")
+            b = weights[other]
             new_a = torch.randn(a.shape, generator=generator)
-            new_b = torch.randn(weights[other].shape, generator=generator)
-            wanted = (weights[other].float() @ a.float()).norm()
-            drawn[key], drawn[other] = new_a, new_b * (wanted / (new_b @ new_a).norm())
+            new_b = torch.randn(b.shape, generator=generator)
+            if spectrum:
+                sizes = torch.linalg.svdvals(b.float() @ a.float())[: len(a)]
+                new_b = torch.linalg.qr(new_b)[0][:, : len(sizes)] * sizes
+                new_a = torch.linalg.qr(new_a.T)[0].T[: len(sizes)]
+            wanted = (b.float() @ a.float()).norm()
+            drawn[key] = new_a.contiguous()
+            drawn[other] = (new_b * (wanted / (new_b @ new_a).norm())).contiguous()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(drawn, folder / WEIGHTS, {"format": "pt"})
     shutil.copyfile(adapter / CONFIG, folder / CONFIG)
     return Made(folder, 0.0)
+
+
+def mean_of(adapters: Mapping[str, Path], base: BaseFiles, folder: Path, device: str) -> Made:
+    """The mean of adapters of one base, by the engine's weighted sum."""
+    spec = {
+        "kind": "fuse", "name": "mean", "adapters": list(adapters),
+        "params": {"method": "weighted_sum"},
+    }  # fmt: skip
+    order = WorkOrder(
+        job_id="study", epoch=1, spec=parse_spec(spec), base=base, folder=folder, device=device,
+        adapters=[AdapterFiles(name=name, folder=path, base=base)
+                  for name, path in adapters.items()],
+    )  # fmt: skip
+    shutil.rmtree(folder, ignore_errors=True)
+    order.out.mkdir(parents=True)
+    return Made(fuse(order, Silent()).folder, 0.0)
 
 
 def seed_swap(donor: AdapterFiles, host: BaseFiles, device: str) -> float:

@@ -14,10 +14,12 @@ from torch import Tensor
 from benchmarks.transfer_arms import Setting
 from shared.alpaca import Row
 from shared.orders import AdapterFiles, BaseFiles
+from shared.specs import TrainingSpec, parse_spec
 from worker.checkpoints import attach_adapter, load_base
 from worker.evaluation.reading import reading_limit
 from worker.fusion.distillation import Distillation, lesson
 from worker.fusion.vocabularies import Bridge
+from worker.training.adapter import fresh_adapter
 from worker.training.batches import collate
 from worker.training.examples import encode
 
@@ -26,19 +28,16 @@ _BATCH = 32
 
 def proxy_values(
     setting: Setting, items: list[dict[str, Any]], rows: list[Row], donor: AdapterFiles,
-    host: BaseFiles, any_adapter: AdapterFiles,
+    host: BaseFiles,
 ) -> list[dict[str, float]]:  # fmt: skip
-    """Per item what the evaluation gives: accuracy of choices, or bits and bytes of answers.
-
-    `any_adapter` of the host is attached and never switched on.
-    """
+    """Per item what the evaluation gives: accuracy of choices, or bits and bytes of answers."""
     endings = [list(item["choices"]) if "choices" in item else [""] for item in items]
     texts = [
         {"instruction": item["prompt"], "input": "", "output": ending.strip()} if ending else row
         for item, row, each in zip(items, rows, endings, strict=True)
         for ending in each
     ]
-    scores = iter(_scores(setting, texts, donor, host, any_adapter))
+    scores = iter(_scores(setting, texts, donor, host))
     found = []
     for item, row, each in zip(items, rows, endings, strict=True):
         values = [next(scores) for _ in each]
@@ -54,13 +53,18 @@ def proxy_values(
 
 @torch.no_grad()
 def _scores(
-    setting: Setting, texts: list[Row], donor: AdapterFiles, host: BaseFiles, other: AdapterFiles
+    setting: Setting, texts: list[Row], donor: AdapterFiles, host: BaseFiles
 ) -> list[float]:
     """Log-likelihood of every row's output, without the end token."""
     teacher, theirs = load_base(donor.base, setting.device, "auto")
     teacher = attach_adapter(teacher, donor.folder, name="donor")
     model, ours = load_base(host, setting.device, "auto")
-    model = attach_adapter(model, other.folder, name="other")
+    # Distillation reads the host with its adapter off; a fresh one gives it something to put off.
+    rank_one = parse_spec(
+        {"kind": "train", "name": "a", "base_model": host.name, "dataset": "none", "rank": 1}
+    )
+    assert isinstance(rank_one, TrainingSpec)
+    model = fresh_adapter(model, rank_one, host.name).eval()
     bridge = Bridge(theirs, ours, model.device)
     reach = reading_limit(teacher) or 1 << 30
     examples = encode(texts, ours, "auto", 1 << 30).examples

@@ -1,9 +1,9 @@
 """Transfer of adapters between bases, every method beside its controls.
 
-`python -m benchmarks.transfer_study --models DIR --data DIR [--device cuda] [--tasks ...]
-[--seeds 3] [--quick] [--processes N] [--out DIR]`: adapters of llama-23m to its continuation
-llama-23m-cont and to glm-12m of another family and tokenizer. Results go to `OUT/results.jsonl` as
-they come; started again with the same OUT, what is there is not done again.
+`python -m benchmarks.transfer_study --models DIR --data DIR [--device cuda] [--size fit]
+[--tasks ...] [--seeds 3] [--quick] [--processes N] [--until S] [--out DIR]`: adapters of llama-23m
+to its continuation llama-23m-cont and to glm-12m of another family and tokenizer. Results go to
+`OUT/results.jsonl` as they come; started again with the same OUT, what is there is not done again.
 """
 
 import argparse
@@ -13,52 +13,83 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report import result, show
+from benchmarks.transfer_pieces import AT_HOME, DONOR, HOSTS, WAITS, Piece, run
 from benchmarks.transfer_table import best, table
-from benchmarks.transfer_tasks import FULL, QUICK, TASKS, files, off_task
-from benchmarks.transfer_units import DONOR, HOSTS, Unit, run
+from benchmarks.transfer_tasks import SIZES, TASKS, files, off_task
 
 
-def units(options: argparse.Namespace, stage: str) -> Iterator[Unit]:
-    """All pieces of a stage: trainings of every base, or transfers to every host."""
-    size = QUICK if options.quick else FULL
-    bases = [HOSTS[name] for name in options.hosts]
-    # Long tasks first, so that none is left over at the end.
-    for task in sorted(options.tasks, key=["answers", "summary", "topic_zh", "sentiment"].index):
-        for seed in range(options.seeds):
-            for base in [DONOR, *bases] if stage == "train" else bases:
-                yield Unit(
-                    stage, base, task, seed, options.models, options.data, options.out / "work",
-                    options.device, size,
-                )  # fmt: skip
+def pieces(options: argparse.Namespace) -> list[Piece]:
+    """All pieces, the first seed's before the next one's, so that what is cut short is whole."""
+    found = list(_pieces(options))
+    slow = ["answers", "summary", "topic_zh", "sentiment"]
+    return sorted(
+        found, key=lambda piece: (piece.seed, list(WAITS).index(piece.what), slow.index(piece.task))
+    )
 
 
-def work(todo: Iterable[Unit], path: Path, processes: int) -> int:
-    """Run the units that the file lacks, appending their rows; returns how many failed."""
+def _pieces(options: argparse.Namespace) -> Iterator[Piece]:
+    for what in WAITS:
+        if what in options.skip:
+            continue
+        for base in [DONOR] if what in AT_HOME else [HOSTS[name] for name in options.hosts]:
+            once = what in ("base", "base answers")
+            for seed in range(1 if once else options.seeds):
+                for task in options.tasks:
+                    yield Piece(
+                        what, base, task, seed, tuple(options.tasks), options.models, options.data,
+                        options.out / "work", options.device, SIZES[options.size], options.seeds,
+                    )  # fmt: skip
+
+
+def work(todo: Iterable[Piece], path: Path, processes: int, until: float) -> int:
+    """Do the pieces that the file lacks, appending their rows; returns how many failed or, with
+    `until` seconds over, were not begun."""
     there = {row["unit"] for row in read(path)}
-    waiting = [unit for unit in todo if unit.key not in there]
-    began, failed = time.monotonic(), 0
+    wanted = list(todo)
+    waiting = [piece for piece in wanted if piece.key not in there]
+    ready = there | ({piece.key for piece in wanted} - {piece.key for piece in waiting})
+    began, failed, done = time.monotonic(), 0, 0
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        running = {pool.submit(run, unit): unit for unit in waiting}
-        for number, done in enumerate(as_completed(running), start=1):
-            unit = running[done]
-            if wrong := done.exception():
-                failed += 1
+        running: dict[Future[list[dict[str, Any]]], tuple[Piece, float]] = {}
+        while True:
+            late = bool(until) and time.monotonic() - began > until
+            able = [piece for piece in waiting if ready.issuperset(piece.waits)]
+            for piece in able[: 0 if late else processes - len(running)]:
+                waiting.remove(piece)
+                running[pool.submit(run, piece)] = (piece, time.monotonic())
+            if not running:
+                break
+            for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                piece, since = running.pop(ended)
+                done += 1
+                if not _kept(ended, piece, path):
+                    failed += 1
+                    continue
+                ready.add(piece.key)
+                now = time.monotonic()
                 print(
-                    f"{unit.key} failed:\n{''.join(traceback.format_exception(wrong))}", flush=True
+                    f"{done}/{len(wanted)} {piece.key} took {now - since:.1f} s, "
+                    f"at {now - began:.0f} s",
+                    flush=True,
                 )
-                continue
-            rows = done.result()
-            with path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            seconds = time.monotonic() - began
-            print(f"{number}/{len(waiting)} {unit.key} after {seconds:.0f} s", flush=True)
-    return failed
+    return failed + len(waiting)
+
+
+def _kept(ended: Future[list[dict[str, Any]]], piece: Piece, path: Path) -> bool:
+    """Append a piece's rows, or say why there are none."""
+    if wrong := ended.exception():
+        print(f"{piece.key} failed:\n{''.join(traceback.format_exception(wrong))}", flush=True)
+        return False
+    with path.open("a", encoding="utf-8") as file:
+        for row in ended.result():
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return True
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -70,18 +101,27 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=Path, required=True, help="folder of the three bases")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the tasks' files")
+    parser.add_argument("--models", type=Path, help="folder of the three bases")
+    parser.add_argument("--data", type=Path, help="folder of the tasks' files")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--hosts", nargs="+", default=list(HOSTS), choices=list(HOSTS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--size", default="full", choices=list(SIZES))
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
-    parser.add_argument("--processes", type=int, default=1, help="units at once")
+    parser.add_argument(
+        "--skip", nargs="*", default=[], choices=list(WAITS), help="pieces left out"
+    )
+    parser.add_argument("--processes", type=int, default=1, help="pieces at once")
+    parser.add_argument("--until", type=float, default=0.0, help="seconds; then nothing is begun")
     parser.add_argument("--out", type=Path, default=None, help="kept folder, to go on later")
     parser.add_argument("--report", action="store_true", help="only the tables of what is there")
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     options = parser.parse_args()
+    if not options.report and (options.models is None or options.data is None):
+        parser.error("--models and --data are needed unless --report is given")
+    if options.quick:
+        options.size = "quick"
     options.out = options.out or Path(tempfile.mkdtemp(prefix="transfer-study-"))
     options.out.mkdir(parents=True, exist_ok=True)
     return options
@@ -90,17 +130,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     path = options.out / "results.jsonl"
-    failed = 0
+    undone = 0
     if not options.report:
-        size = QUICK if options.quick else FULL
+        size = SIZES[options.size]
         for task in options.tasks:
-            built = TASKS[task](options.data, size)
-            files(built, off_task(options.data, size), options.out / "work")
-        for stage in ("train", "transfer"):
-            failed += work(units(options, stage), path, options.processes)
+            files(
+                TASKS[task](options.data, size), off_task(options.data, size), options.out / "work"
+            )
+        undone = work(pieces(options), path, options.processes, options.until)
     report(options, read(path))
-    if failed:
-        raise SystemExit(f"{failed} pieces failed; run again with --out {options.out}")
+    if undone:
+        raise SystemExit(f"{undone} pieces are missing; run again with --out {options.out}")
 
 
 def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:

@@ -47,15 +47,22 @@ def cells(rows: Sequence[Mapping[str, Any]], column: str = "values") -> dict[tup
         if row["stage"] == "transfer":
             cell = found.setdefault((row["base"], row["task"]), {})
             cell.setdefault(row["arm"], {})[row["seed"]] = row
-    return {key: _cell(arms, column) for key, arms in found.items()}
+    judged = {key: arms for key, arms in found.items() if {"base", "native"} <= arms.keys()}
+    return {key: _cell(arms, column) for key, arms in judged.items()}
 
 
 def _cell(arms: Mapping[str, Mapping[int, Mapping[str, Any]]], column: str) -> Cell:
+    """The arms over the seeds that all of them have; without such seeds, those of base and native,
+    and of the other arms the ones that have them all."""
+    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in arms.values())))
+    if not seeds:
+        seeds = sorted(set(arms["base"]) & set(arms["native"]))
     cell: Cell = {}
-    seeds = sorted(arms["base"])
     for name, by_seed in arms.items():
+        if not set(seeds) <= set(by_seed):
+            continue
+        rows = [by_seed[seed] for seed in seeds]
         # What could not be made leaves the base as it is.
-        rows = [by_seed.get(seed, arms["base"][seed]) for seed in seeds]
         values = [row.get(column) or arms["base"][row["seed"]][column] for row in rows]
         stacked = np.array(values, float)
         cell[name] = Arm(stacked[:, 0], stacked[:, 1], rows)

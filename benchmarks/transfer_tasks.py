@@ -24,11 +24,17 @@ class Size:
     items: int
     generated: int
     steps: int
+    batch_size: int
     off_task: int
 
 
-FULL = Size(rows=2000, items=600, generated=250, steps=300, off_task=60)
-QUICK = Size(rows=48, items=24, generated=6, steps=6, off_task=4)
+#: Sizes by name. `fit` is what one GPU does in some minutes, `cpu` what two cores do in an hour.
+SIZES = {
+    "full": Size(rows=2000, items=600, generated=250, steps=300, batch_size=32, off_task=60),
+    "fit": Size(rows=1600, items=400, generated=200, steps=150, batch_size=32, off_task=40),
+    "cpu": Size(rows=600, items=200, generated=60, steps=80, batch_size=16, off_task=8),
+    "quick": Size(rows=24, items=8, generated=3, steps=3, batch_size=4, off_task=2),
+}
 
 
 @dataclass(frozen=True)

@@ -114,16 +114,23 @@ def _watched(model: Any, modules: Iterable[str]) -> Iterator[dict[str, tuple[Ten
 
 @torch.inference_mode()
 def read_and_written(reading: Reading, modules: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
-    """By module its inputs (n, in) and outputs (n, out) at the paired places, fp32."""
+    """By module its inputs (n, in) and outputs (n, out) at the paired places, fp32.
+
+    Modules that read the same activations (q, k, v; gate, up) get the same tensor.
+    """
     names = list(modules)
-    parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
+    read: dict[str, list[Tensor]] = {name: [] for name in names}
+    written: dict[str, list[Tensor]] = {name: [] for name in names}
     with _watched(reading.model, names) as seen:
         for ids, rows, columns in reading.rows():
             reading.model(input_ids=ids, use_cache=False)
+            picked: dict[int, Tensor] = {}
             for name in names:
                 given, made = seen[name]
-                parts[name].append((given[rows, columns].float(), made[rows, columns].float()))
-    return {
-        name: (torch.cat([each[0] for each in found]), torch.cat([each[1] for each in found]))
-        for name, found in parts.items()
-    }
+                if id(given) not in picked:
+                    picked[id(given)] = given[rows, columns].float()
+                read[name].append(picked[id(given)])
+                written[name].append(made[rows, columns].float())
+    joined = {tuple(map(id, parts)): parts for parts in read.values()}
+    inputs = {key: torch.cat(parts) for key, parts in joined.items()}
+    return {name: (inputs[tuple(map(id, read[name]))], torch.cat(written[name])) for name in names}

@@ -109,9 +109,10 @@ def _carry(
         ]
         theirs = read_and_written(paired.donor, {each.donor.module for each in here})
         ours = read_and_written(paired.host, {each.host.module for each in here})
+        maps = _Maps(paired.held_out)
         for each in here:
             flows = _flow(theirs, each.donor), _flow(ours, each.host)
-            made = _carried(donor, each, params, *flows, paired.held_out)
+            made = _carried(donor, each, params, *flows, maps)
             kept = min(made.r2_in, made.r2_out) >= params.least_r2
             if kept:
                 landed.setdefault(each.host.module, []).append((each.host, made.factors))
@@ -134,19 +135,19 @@ def _carried(
     params: Procrustes | Ridge,
     theirs: Flow,
     ours: Flow,
-    held_out: Tensor,
+    maps: "_Maps",
 ) -> Carried:
     """Fit both maps of one projection on the places that are not held out."""
     part = donor.factors(landing.donor.module)
     part = part.rows(landing.donor.start, landing.donor.start + landing.donor.rows)
     a, b = part.a.to(theirs[0]), part.b.to(theirs[0])
-    held = held_out.to(a.device)
+    held = maps.held_out.to(a.device)
     bottleneck = theirs[0] @ a.T
     if isinstance(params, Ridge):
         new_a = ridge(ours[0][~held], bottleneck[~held], params.penalty)
         out = ridge(theirs[1][~held], ours[1][~held], params.penalty)
     else:
-        new_a = a @ procrustes(ours[0][~held], theirs[0][~held])
+        new_a = a @ maps.between(ours[0], theirs[0])
         out = procrustes(theirs[1][~held], ours[1][~held])
     made = Factors((out @ b * (params.scale * landing.share)).cpu(), new_a.cpu())
     return Carried(
@@ -154,6 +155,22 @@ def _carried(
         explained(ours[0][held] @ new_a.T, bottleneck[held]),
         explained(theirs[1][held] @ out.T, ours[1][held]),
     )
+
+
+class _Maps:
+    """One layer's Procrustes maps of inputs, which several of its modules share."""
+
+    def __init__(self, held_out: Tensor) -> None:
+        self.held_out = held_out
+        self._found: dict[tuple[int, int], Tensor] = {}
+
+    def between(self, source: Tensor, target: Tensor) -> Tensor:
+        """The map fitted on the places that are not held out."""
+        key = (id(source), id(target))
+        if key not in self._found:
+            fit = ~self.held_out.to(source.device)
+            self._found[key] = procrustes(source[fit], target[fit])
+        return self._found[key]
 
 
 @torch.inference_mode()
