@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from benchmarks.transfer_proxy import proxy_values
 from benchmarks.transfer_rows import rows_of, values_row
 from benchmarks.transfer_tasks import TASKS, Size, Task, files, off_task, write
 from benchmarks.transfer_weights import by_weights
-from shared.errors import NoOp
+from shared.errors import NoAnswers, NoOp
 from shared.orders import AdapterFiles
 
 DONOR = "llama-23m"
@@ -162,7 +163,9 @@ def _few(bench: _Bench) -> list[dict[str, Any]]:
 
 
 def _answers(bench: _Bench) -> list[dict[str, Any]]:
-    _ = bench.answers
+    """A donor that never ends an answer teaches nothing; those who ask it say so themselves."""
+    with suppress(NoAnswers):
+        _ = bench.answers
     return []
 
 
@@ -178,8 +181,9 @@ def _taught(name: str, **params: Any) -> Callable[[_Bench], list[dict[str, Any]]
         wanted = params | bench.setting.teaching
         where = bench.place(name)
         try:
-            made = arms.moved(bench.setting, wanted, bench.donor, bench.host, where, bench.answers)
-        except NoOp as nothing:
+            told = bench.answers
+            made = arms.moved(bench.setting, wanted, bench.donor, bench.host, where, told)
+        except (NoOp, NoAnswers) as nothing:
             made = Made(None, (time.perf_counter() - began) / 60, why=str(nothing))
         return bench.judged({name: made})
 
@@ -195,9 +199,12 @@ def _teacher(bench: _Bench) -> list[dict[str, Any]]:
 
 
 def _shuffled(bench: _Bench) -> list[dict[str, Any]]:
-    told = arms.read_answers(bench.answers, bench.task.train)
-    rows = arms.shuffled_answers(told, bench.piece.seed)
-    return _relearned(bench, "control: answers shuffled", rows)
+    name = "control: answers shuffled"
+    try:
+        told = arms.read_answers(bench.answers, bench.task.train)
+    except NoAnswers as nothing:
+        return bench.judged({name: Made(None, 0.0, why=str(nothing))})
+    return _relearned(bench, name, arms.shuffled_answers(told, bench.piece.seed))
 
 
 def _relearned(bench: _Bench, name: str, rows: list[Any]) -> list[dict[str, Any]]:
@@ -226,7 +233,9 @@ def _others(bench: _Bench) -> list[dict[str, Any]]:
     next_one = others[list(bench.piece.tasks).index(bench.piece.task) % len(others)]
     natives = {f"n{n}": bench.place("native", task=task) / "out" for n, task in enumerate(others)}
     mean = arms.mean_of(natives, bench.host, bench.place("mean"), bench.piece.device)
-    moved = Made(bench.place("refresh", task=next_one) / "out", 0.0, facts={"of": next_one})
+    folder = bench.place("refresh", task=next_one) / "out"
+    there = (folder / arms.CONFIG).is_file()
+    moved = Made(folder if there else None, 0.0, why="" if there else f"{next_one}: no refresh")
     return bench.judged({"control: another task's donor": moved, "control: other natives": mean})
 
 

@@ -33,7 +33,7 @@ SIZES = {
     "full": Size(rows=2000, items=600, generated=250, steps=300, batch_size=32, off_task=60),
     "fit": Size(rows=1600, items=400, generated=200, steps=150, batch_size=32, off_task=40),
     "cpu": Size(rows=600, items=200, generated=60, steps=80, batch_size=16, off_task=8),
-    "quick": Size(rows=24, items=8, generated=3, steps=3, batch_size=4, off_task=2),
+    "quick": Size(rows=24, items=8, generated=3, steps=12, batch_size=4, off_task=2),
 }
 
 

@@ -54,12 +54,21 @@ def submit_many(specs: Sequence[AnySpec], request: Request) -> list[Job]:
     Raises what `shared.submission.admit_all` raises for the first spec that is refused, and
     QueueFull.
     """
+    return submit_stages([specs], request)
+
+
+def submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> list[Job]:
+    """`submit_many` of specs of which later stages may name what earlier ones will make."""
+    made: list[dict[str, Any]] = []
     with db.writing() as session:
         if earlier := _earlier(session, request.idempotency_key):
             return earlier
-        rows = _insert(session, specs, request)
-    queue.hint(rows[0]["id"])
-    return [Job(**row) for row in rows]
+        for specs in stages:
+            made += _insert(session, specs, request)
+            # The key is unique; the others of a grid or a study share its sweep.
+            request = replace(request, idempotency_key=None)
+    queue.hint(made[0]["id"])
+    return [Job(**row) for row in made]
 
 
 def submit_batch(specs: Sequence[AnySpec], request: Request) -> list[str]:

@@ -192,6 +192,15 @@ def _admit_evaluation(session: Session, spec: EvaluationSpec) -> Admission:
             f"{spec.baseline} 既不是 `base`，也不在所选适配器中",
         )
         raise InvalidSpec(field="baseline", problem=problem)
+    for field_name, names, known in (
+        ("native", spec.native, spec.adapters),
+        ("controls", spec.controls, spec.adapters),
+        ("off_task", spec.off_task, spec.benchmarks),
+    ):
+        if strange := sorted(set(names) - set(known)):
+            whole = "benchmarks" if field_name == "off_task" else "adapters"
+            problem = f"{', '.join(strange)} is none of the {whole}"
+            raise InvalidSpec(field=field_name, problem=problem)
     donors = [donor(session, name) for name in spec.adapters]
     _check_base(session, donors, spec.base_model)
     return _needs(donors)

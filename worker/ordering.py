@@ -12,7 +12,7 @@ from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
 from shared.specs import EvaluationSpec, FusionSpec, Texts, TrainingSpec, parse_spec
 from shared.specs.fusion.learned import FromExamples
 from shared.storage import Store, damage
-from shared.tables import Attempt, Checkpoint, Dataset
+from shared.tables import Adapter, Attempt, Checkpoint, Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,11 @@ def order_for(
         order.dataset = _file(store, datasets.find(session, spec.dataset, "training"))
     elif isinstance(spec, EvaluationSpec):
         order.base = _base(session, spec.base_model)
-        order.adapters = [_adapter(session, store, name) for name in spec.adapters]
+        order.adapters = [
+            _adapter(session, store, name)
+            for name in spec.adapters
+            if spec.missing == "fail" or session.get(Adapter, name) is not None
+        ]
         found = [datasets.find(session, name, "benchmark") for name in spec.benchmarks]
         order.benchmarks = [_file(store, each) for each in found]
     else:

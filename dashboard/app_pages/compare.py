@@ -184,6 +184,21 @@ def forests(words: Words, table: ComparisonTable) -> None:
                 st.altair_chart(plot, height=height, key=f"compare.forest.{column.key}", alt=title)
 
 
+def study(words: Words, table: ComparisonTable) -> None:
+    """What each arm recovered of the native gain, where the evaluation names native arms."""
+    for title, rows in comparisons.study_blocks(table, words.language):
+        if not rows:
+            st.caption(parts.plain(title))
+            continue
+        st.subheader(title, anchor=False)
+        st.dataframe(
+            [dict(zip(rows[0], row, strict=True)) for row in rows[1:]],
+            hide_index=True,
+            height="content",
+            alt=title,
+        )
+
+
 def detail(words: Words, name: str) -> None:
     """One comparison."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -199,6 +214,7 @@ def detail(words: Words, name: str) -> None:
     for conflict in table.conflicts:
         st.error(parts.plain(conflict.sentence(words.language)), icon=":material/error:")
     verdicts(words, table)
+    study(words, table)
     scores(words, table)
     forests(words, table)
     st.subheader(words("compare.items"), anchor=False)

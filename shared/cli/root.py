@@ -21,6 +21,7 @@ from shared.cli import (
     logs,
     models,
     programs,
+    study,
     submit,
     waiting,
 )
@@ -73,6 +74,7 @@ for command in (
     programs.worker,
     programs.dashboard,
     submit.submit,
+    study.study,
     jobs.jobs,
     jobs.show,
     logs.logs,

@@ -8,10 +8,11 @@ from sqlmodel import Session, col, select
 
 from shared import results
 from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, Conflict, NoOpArm
+from shared.comparisons.study import Study, study_of
 from shared.errors import InvalidSpec, NoOp, both
 from shared.evaluations import COMPARABLE_FACTS
 from shared.metrics import ALL, primary_metric
-from shared.specs import BASE_ARM
+from shared.specs import BASE_ARM, EvaluationSpec, parse_spec
 from shared.statistics import Sample, compare, estimate, holm, sample, verdict
 from shared.tables import Adapter, Comparison, Evaluation, ItemResult, Job, JobState
 
@@ -64,6 +65,7 @@ def build(session: Session, name: str, baseline: str | None = None) -> Compariso
         columns=columns,
         arms=[_arm(session, each, against, found, cells) for each in names],
         no_ops=_no_ops(session, base_model, names),
+        study=None if conflicts else _study(session, stored, scored, columns),
         engine=next(each.engine for each in found if each.arm == against),
     )
 
@@ -73,6 +75,26 @@ def _load(session: Session, stored: Comparison) -> list[_Scored]:
         _Scored(evaluation, results.items(session, evaluation.id))
         for evaluation in results.evaluations(session, stored.evaluations)
     ]
+
+
+def _study(
+    session: Session, stored: Comparison, scored: Sequence[_Scored], columns: Sequence[Column]
+) -> Study | None:
+    """The study that the comparison's job asked for; None where it asked for none."""
+    job = session.get(Job, stored.job_id) if stored.job_id else None
+    spec = parse_spec(job.spec) if job is not None else None
+    if not isinstance(spec, EvaluationSpec) or not spec.native:
+        return None
+    samples = {
+        column.benchmark: {
+            each.evaluation.arm: each.sample(column)
+            for each in scored
+            if each.evaluation.benchmark == column.benchmark
+        }
+        for column in columns
+        if column.primary
+    }
+    return study_of(spec, samples, BASE_ARM)
 
 
 def _columns(scored: Sequence[_Scored]) -> list[Column]:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.comparisons.study import Study
 from shared.errors import Language
 from shared.metrics import ALL, Metric
 from shared.statistics import Difference, Estimate, Verdict
@@ -116,6 +117,8 @@ class ComparisonTable:
     columns: list[Column]
     arms: list[Arm]
     no_ops: list[NoOpArm]
+    #: Gains recovered, where the evaluation named native arms.
+    study: Study | None = None
     #: What the baseline's evaluations ran on: dtype, template, versions.
     engine: dict[str, Any] = field(default_factory=dict)
 

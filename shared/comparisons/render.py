@@ -9,9 +9,11 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from shared.comparisons import words
+from shared.comparisons import study_words, words
 from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, number
+from shared.comparisons.study import Study
 from shared.errors import Language, explain
+from shared.recovery import Gain
 from shared.statistics import Difference, Estimate
 
 _COLUMNS = ("arm", "items", "score", "difference", "verdict", "flips", "p")
@@ -32,6 +34,10 @@ def as_text(table: ComparisonTable, language: Language = "en") -> str:
         if rows:
             title = words.column_title(column, language)
             parts.append(title + "\n" + _aligned([_headings(language), *rows]))
+    parts += [
+        f"{title}\n{_aligned(rows)}" if rows else title
+        for title, rows in study_blocks(table, language)
+    ]
     return "\n\n".join([*parts, *_no_ops(table, language)]) + "\n"
 
 
@@ -45,9 +51,31 @@ def as_markdown(table: ComparisonTable, language: Language = "en") -> str:
             headings = _headings(language)
             lines = [_line(headings), _line(["---"] * len(headings)), *map(_line, rows)]
             parts += [f"### {_escaped(words.column_title(column, language))}", "\n".join(lines)]
+    for title, rows in study_blocks(table, language):
+        lines = (
+            [_line(rows[0]), _line(["---"] * len(rows[0])), *map(_line, rows[1:])] if rows else []
+        )
+        parts += [f"### {_escaped(title)}", "\n".join(lines)] if rows else [_escaped(title)]
     parts += [f"- {_escaped(text)}" for text in _no_ops(table, language)]
     facts = ", ".join(f"{name}={value}" for name, value in sorted(table.engine.items()))
     return "\n\n".join([*parts, _escaped(facts)] if facts else parts) + "\n"
+
+
+def study_blocks(table: ComparisonTable, language: Language) -> list[tuple[str, list[list[str]]]]:
+    """The study as (title, rows with their headings first); a sentence alone has no rows."""
+    if table.study is None:
+        return []
+    blocks: list[tuple[str, list[list[str]]]] = []
+    metrics = {column.benchmark: column.metric for column in table.columns}
+    for benchmark, found in table.study.gains.items():
+        rows = [study_words.gain_row(row, metrics[benchmark], language) for row in found]
+        title = f"{study_words.TITLE[language]} · {benchmark}"
+        blocks.append((title, [study_words.headings(language), *rows]))
+    for benchmark in table.study.forgotten:
+        rows = study_words.off_rows(table.study, benchmark, metrics[benchmark])
+        blocks.append((benchmark, [study_words.off_headings(language), *rows]))
+    sentences = [study_words.absent_text(table.study, language), study_words.LEGEND[language]]
+    return [*blocks, *((text, []) for text in sentences if text)]
 
 
 def as_json(table: ComparisonTable) -> str:
@@ -79,6 +107,25 @@ def as_dict(table: ComparisonTable) -> dict[str, Any]:
         ],
         "no_ops": [asdict(arm) | {"message": explain(arm.error)} for arm in table.no_ops],
         "engine": table.engine,
+        "study": None if table.study is None else _study_dict(table.study),
+    }
+
+
+def _study_dict(study: Study) -> dict[str, Any]:
+    return {
+        "gains": {
+            benchmark: [
+                {"arm": row.arm, "role": row.role, "broken": row.broken, "items": row.items}
+                | _finite(row.gain)
+                for row in rows
+            ]
+            for benchmark, rows in study.gains.items()
+        },
+        "forgotten": {
+            benchmark: [{"arm": each.arm} | _finite(each.difference) for each in found]
+            for benchmark, found in study.forgotten.items()
+        },
+        "absent": study.absent,
     }
 
 
@@ -103,7 +150,7 @@ def _cell_dict(cell: Cell) -> dict[str, Any]:
     return _finite(cell.estimate) | {"difference": against}
 
 
-def _finite(of: Estimate | Difference) -> dict[str, Any]:
+def _finite(of: Estimate | Difference | Gain) -> dict[str, Any]:
     return {
         name: number(value) if isinstance(value, float) else value
         for name, value in asdict(of).items()

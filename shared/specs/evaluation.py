@@ -40,6 +40,43 @@ class EvaluationSpec(Spec):
         en=("Baseline", "The arm the others are compared to: `base` or one of the adapters."),
         zh=("基线", "其他各方与之比较：`base` 或其中一个适配器。"),
     )
+    native: list[str] = parameter(
+        [],
+        en=(
+            "Native arms",
+            "Adapters trained on this base with all labels, one a seed: the share of their gain "
+            "that every other arm recovers is reported.",
+        ),
+        zh=(
+            "原生对照",
+            "在本底座上用全部标注训练的适配器（每个种子一个）；报告其余各方恢复了其增益的多少。",
+        ),
+        picks="adapter",
+        group="advanced",
+    )
+    controls: list[str] = parameter(
+        [],
+        en=("Controls", "Adapters that should do nothing; an arm counts only above all of them."),
+        zh=("对照", "本应无作用的适配器；超过全部对照的一方才算有效。"),
+        picks="adapter",
+        group="advanced",
+    )
+    off_task: list[str] = parameter(
+        [],
+        en=("Off-task benchmarks", "Benchmarks the arms were not made for: what they forgot."),
+        zh=("任务外评测集", "各方并非为之而做的评测集，用来看遗忘了多少。"),
+        picks="benchmark",
+        group="advanced",
+    )
+    missing: Literal["fail", "skip"] = parameter(
+        "fail",
+        en=(
+            "Failed adapters",
+            "What to do where the job that should make an adapter fails: fail, or skip that arm.",
+        ),
+        zh=("失败的适配器", "若应产生某适配器的任务失败：fail 则评测失败，skip 则略过该方。"),
+        group="advanced",
+    )
     template: TemplateName = parameter(
         "auto",
         en=("Prompt template", "Wraps each choice and generate prompt, the same for every arm."),

@@ -19,6 +19,7 @@ from shared.specs.base import Spec
 from shared.specs.fusion.averages import ModelStock, Slerp
 from shared.specs.fusion.compression import CompressThenMerge, LoraLego
 from shared.specs.fusion.learned import AlphaSearch, LoraHub, LoraSoups
+from shared.specs.fusion.noise import Noise
 from shared.specs.fusion.regmean import RegMean
 from shared.specs.fusion.sparse import Sce
 from shared.specs.fusion.spectral import IsoC, IsoCts, TsvMerge
@@ -31,6 +32,7 @@ from worker.fusion.distil import distil
 from worker.fusion.inheritance import inherited
 from worker.fusion.learned import alpha_search, lora_soups, lorahub
 from worker.fusion.lego import lora_lego
+from worker.fusion.noise import noise
 from worker.fusion.refresh import refresh
 from worker.fusion.regmean import regmean
 from worker.fusion.sparse import RULES, sparse
@@ -58,6 +60,7 @@ METHODS: dict[type[Spec], Callable[[WorkOrder, Any, Report], AdapterResult]] = {
     LoraSoups: lora_soups,
     RegMean: regmean,
     Copy: copy,
+    Noise: noise,
     Refresh: refresh,
     Distil: distil,
     Procrustes: transport,

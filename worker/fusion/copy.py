@@ -32,7 +32,7 @@ def copy(order: WorkOrder, params: Copy, report: Report) -> AdapterResult:
     shapes = {name: module.shape for name, module in donor.modules.items()}
     offered = structure(donor_base.name, read_config(donor_base), shapes)
     host = structure_of(host_base)
-    found = map_modules(offered, host, params.resize)
+    found = map_modules(offered, host, params.resize, shift=params.layer_shift)
     if not found.landings:
         raise NoOp(why=why_nothing_landed(donor, host, found))
     report.phase("copying")

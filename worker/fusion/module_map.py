@@ -41,15 +41,21 @@ def layer_map(donor_layers: int, host_layers: int) -> list[int]:
 
 
 def map_modules(
-    donor: Structure, host: Structure, resize: Resize, depths: Sequence[int] | None = None
+    donor: Structure,
+    host: Structure,
+    resize: Resize,
+    depths: Sequence[int] | None = None,
+    shift: int = 0,
 ) -> ModuleMap:
     """Match slots by name and by `depths`, the donor layer of each host layer (by default the one
     at the same relative depth).
 
     A donor layer that feeds several layers of the host gives each an equal share, so that the
-    residual stream moves as far as in the donor.
+    residual stream moves as far as in the donor. `shift` takes every layer from so many further
+    on, round the end: a control.
     """
     depths = depths or layer_map(donor.layers, host.layers)
+    depths = [(depth + shift) % donor.layers for depth in depths]
     fed = Counter(depths)
     offered = {(slot.layer, slot.name): slot for slot in donor.slots}
     landings: dict[str, list[Landing]] = {}

@@ -69,7 +69,7 @@ def transport(order: WorkOrder, params: Procrustes | Ridge, report: Report) -> A
     offered = structure(source.base.name, read_config(source.base), shapes)
     host = structure_of(order.base)
     depths = None if params.layers == "proportional" else _alike(paired)
-    found = map_modules(offered, host, "pad", depths)
+    found = map_modules(offered, host, "pad", depths, params.layer_shift)
     report.phase("carrying")
     landed, modules = _carry(donor, found, params, paired, report)
     if not landed:

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from shared.specs.fusion.method import Transfer, Words
+from shared.specs.fusion.method import LayerByLayer, Words
 from shared.specs.parameters import parameter
 
 
-class Copy(Transfer):
+class Copy(LayerByLayer):
     """Put the donor's factors into the host base's modules of the same place."""
 
     title = Words(en="copy", zh="复制")

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from shared.errors import Language
 from shared.specs.base import Spec
+from shared.specs.parameters import parameter
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,20 @@ class FusionParameters(Spec):
 
 class Transfer(FusionParameters):
     """A method that moves one adapter to another base; the others stay on theirs."""
+
+
+class LayerByLayer(Transfer):
+    """A transfer that puts each of the donor's layers somewhere in the host."""
+
+    layer_shift: int = parameter(
+        0,
+        en=(
+            "Layer shift",
+            "Takes each layer from this many layers further on, round the end: a control, which "
+            "should do nothing.",
+        ),
+        zh=("层错位", "每一层改取后移若干层（循环）的供体层：仅作对照，本应无作用。"),
+        group="advanced",
+        ge=0,
+        le=1000,
+    )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from shared.specs.fusion.method import Transfer, Words
+from shared.specs.fusion.method import LayerByLayer, Transfer, Words
 from shared.specs.fusion.teaching import Texts
 from shared.specs.parameters import parameter
 
@@ -20,7 +20,7 @@ class Moved(Transfer):
     )
 
 
-class Transport(Texts, Moved):
+class Transport(Texts, Moved, LayerByLayer):
     """Parameters of a transport that is fitted on both bases' activations."""
 
     tokens: int = parameter(
