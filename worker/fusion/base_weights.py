@@ -5,7 +5,7 @@ from pathlib import Path
 from safetensors import safe_open
 from torch import Tensor
 
-from shared.errors import BadBase
+from shared.errors import BadBase, both
 from shared.orders import BaseFiles
 
 
@@ -27,6 +27,7 @@ class BaseWeights:
         """The weight of a module as stored, fp64. Raises BadBase where the files have none."""
         name = f"{module}.weight"
         if name not in self._files:
-            raise BadBase(location=self._location, problem=f"its files hold no {name}")
+            problem = both(f"its files hold no {name}", f"其文件中没有 {name}")
+            raise BadBase(location=self._location, problem=problem)
         with safe_open(self._files[name], framework="pt") as tensors:
             return tensors.get_tensor(name).double()

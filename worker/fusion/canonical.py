@@ -17,36 +17,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from shared.errors import UnsupportedAdapter
+from shared.errors import Both, UnsupportedAdapter, both
 from worker.fusion.base_weights import BaseWeights
 from worker.fusion.dora import dora_update
 from worker.fusion.factors import Factors
+from worker.fusion.refusals import REFUSED, refuse_special
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 PREFIX = "base_model.model."
 
 #: Settings whose update is not B·A of the module alone, and what each means.
-_REFUSED = {
-    "use_dora": "DoRA rescales the base's own columns, so its update needs the base's files",
-    "lora_bias": "lora_bias adds trained biases",
-    "modules_to_save": "modules_to_save replaces whole modules of the base; say what becomes of "
-    "them (saved_modules: average, or pick and saved_from)",
-    "trainable_token_indices": "trainable_token_indices replaces rows of the embedding",
-    "target_parameters": "target_parameters adapts bare parameters, not modules",
-    "layer_replication": "layer_replication changes the base's depth",
-    "alora_invocation_tokens": "aLoRA acts only after its invocation tokens",
-    "use_qalora": "QA-LoRA pools the input before its factors",
-    "use_bdlora": "BD-LoRA stores block-diagonal factors",
-    "arrow_config": "Arrow routes between adapters at run time",
-    "kasa_config": "KaSA changes the base's weights",
-    "monteclora_config": "MonteCLoRA samples its factors",
-}
 #: Ends of the keys of tensors that are no factors.
 _EXTRAS = r"lora_B\.bias|lora_magnitude_vector(?:\.weight)?|weight|bias"
-#: Initialisations that leave the base as it is; others (PiSSA, OLoRA, LoftQ, ...) subtract their
-#: start from the base's weights, so that B·A alone is not the update.
-_PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 
 
 @dataclass(frozen=True)
@@ -80,6 +63,13 @@ class Accepts:
     #: Whole modules of modules_to_save.
     saved: bool = False
 
+    @property
+    def settings(self) -> set[str]:
+        """The special settings of an adapter's config that are no obstacle to this reader."""
+        dora = self.dora_rank > 0 and self.base is not None and self.base.at_hand
+        offered = {"use_dora": dora, "lora_bias": self.biases, "modules_to_save": self.saved}
+        return {name for name, taken in offered.items() if taken}
+
 
 class CanonicalAdapter:
     """A LoRA adapter's modules in natural order, and the factors of each when asked for."""
@@ -90,7 +80,7 @@ class CanonicalAdapter:
         self._path = folder / WEIGHTS
         self._accepts = accepts or Accepts()
         self.config = _read_config(name, folder)
-        _refuse_special(name, self.config, self._accepts)
+        refuse_special(name, self.config, self._accepts.settings)
         self._extra = _Extra()
         self.modules = self._describe(_shapes(name, self._path))
         #: Share of each DoRA module's energy that its conversion dropped, once it was read.
@@ -131,14 +121,16 @@ class CanonicalAdapter:
         with safe_open(self._path, framework="pt") as tensors:
             found = tensors.get_tensor(key).float()
         if not torch.isfinite(found).all():
-            raise self._unreadable(f"{module} holds NaN or infinite values")
+            raise self._unreadable(
+                both(f"{module} holds NaN or infinite values", f"{module} 含有 NaN 或无穷大")
+            )
         return found
 
     def _converted(self, module: str, plain: Factors) -> Factors:
         """The DoRA update of the module as plain factors."""
         base = self._accepts.base
         if base is None:
-            raise self._unreadable(_REFUSED["use_dora"])
+            raise self._unreadable(REFUSED["use_dora"])
         magnitude = self._tensor(self._extra.magnitudes[module], module)
         weight = base.weight(module)
         weight = weight.T if self.fan_in_fan_out else weight
@@ -153,9 +145,14 @@ class CanonicalAdapter:
             if match is not None:
                 found.setdefault(match[1], {})[match[2]] = shape
             elif not self._take_extra(key, shape):
-                raise self._unreadable(f'"{key}" is no LoRA factor of a linear module')
+                raise self._unreadable(
+                    both(
+                        f'"{key}" is no LoRA factor of a linear module',
+                        f"“{key}”不是线性模块的 LoRA 因子",
+                    )
+                )
         if not found:
-            raise self._unreadable(f"{WEIGHTS} holds no tensors")
+            raise self._unreadable(both(f"{WEIGHTS} holds no tensors", f"{WEIGHTS} 中没有张量"))
         return {name: self._module(name, found[name]) for name in sorted(found, key=natural)}
 
     def _take_extra(self, key: str, shape: tuple[int, ...]) -> bool:
@@ -181,26 +178,44 @@ class CanonicalAdapter:
         if len(halves) < 2:
             (present,) = halves
             missing = "B" if present == "A" else "A"
-            raise self._unreadable(f"{name} has lora_{present} but no lora_{missing}")
+            raise self._unreadable(
+                both(
+                    f"{name} has lora_{present} but no lora_{missing}",
+                    f"{name} 有 lora_{present} 却没有 lora_{missing}",
+                )
+            )
         a, b = halves["A"], halves["B"]
         if len(a) != 2 or len(b) != 2:
-            raise self._unreadable(f"{name} is not a linear module (factors of shape {b} and {a})")
+            raise self._unreadable(
+                both(
+                    f"{name} is not a linear module (factors of shape {b} and {a})",
+                    f"{name} 不是线性模块（因子形状为 {b} 和 {a}）",
+                )
+            )
         rank = int(_by_pattern(self.config.get("rank_pattern"), name, self.config.get("r", 0)))
         if not a[0] == b[1] == rank:
             raise self._unreadable(
-                f"the factors of {name} have ranks {b[1]} and {a[0]}, {CONFIG} says {rank}"
+                both(
+                    f"the factors of {name} have ranks {b[1]} and {a[0]}, {CONFIG} says {rank}",
+                    f"{name} 的因子秩为 {b[1]} 和 {a[0]}，而 {CONFIG} 写的是 {rank}",
+                )
             )
         alpha = float(
             _by_pattern(self.config.get("alpha_pattern"), name, self.config.get("lora_alpha", rank))
         )
         scale = alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank)
         if not math.isfinite(scale):
-            raise self._unreadable(f"the scale of {name} is not a number (alpha {alpha})")
+            raise self._unreadable(
+                both(
+                    f"the scale of {name} is not a number (alpha {alpha})",
+                    f"{name} 的缩放系数不是数字（alpha {alpha}）",
+                )
+            )
         if name in self._extra.magnitudes:
             rank = min(self._accepts.dora_rank, b[0], a[1])
         return Module(shape=(b[0], a[1]), rank=rank, scale=scale)
 
-    def _unreadable(self, problem: str) -> UnsupportedAdapter:
+    def _unreadable(self, problem: str | Both) -> UnsupportedAdapter:
         return UnsupportedAdapter(adapter=self.name, problem=problem)
 
 
@@ -225,46 +240,33 @@ def _read_config(name: str, folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UnsupportedAdapter(adapter=name, problem=f"it holds no {CONFIG}") from None
+        problem = both(f"it holds no {CONFIG}", f"其中没有 {CONFIG}")
+        raise UnsupportedAdapter(adapter=name, problem=problem) from None
     except ValueError as wrong:
-        problem = f"{CONFIG} is not valid JSON ({wrong})"
+        problem = both(
+            f"{CONFIG} is not valid JSON ({wrong})", f"{CONFIG} 不是合法的 JSON（{wrong}）"
+        )
         raise UnsupportedAdapter(adapter=name, problem=problem) from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         kind = config.get("peft_type") if isinstance(config, dict) else None
-        problem = f"it is of type {kind}; only LORA adapters can be fused"
+        problem = both(
+            f"it is of type {kind}; only LORA adapters can be fused",
+            f"其类型为 {kind}；只有 LORA 适配器可以融合",
+        )
         raise UnsupportedAdapter(adapter=name, problem=problem)
     return config
-
-
-def _refuse_special(name: str, config: dict[str, Any], accepts: Accepts) -> None:
-    accepted = {
-        "use_dora": accepts.dora_rank > 0 and accepts.base is not None and accepts.base.at_hand,
-        "lora_bias": accepts.biases,
-        "modules_to_save": accepts.saved,
-    }
-    reasons = [
-        why
-        for setting, why in _REFUSED.items()
-        if config.get(setting) and not accepted.get(setting)
-    ]
-    if config.get("bias", "none") != "none":
-        reasons.append(f"bias={config['bias']} trained biases of the base")
-    start = config.get("init_lora_weights", True)
-    if start not in _PLAIN_STARTS:
-        reasons.append(f"init_lora_weights={start} changed the base's weights; convert it first")
-    if reasons:
-        raise UnsupportedAdapter(adapter=name, problem="; ".join(reasons))
 
 
 def _shapes(adapter: str, path: Path) -> dict[str, tuple[int, ...]]:
     """Every tensor's shape, from the file's table."""
     if not path.is_file():
-        problem = f"it holds no {WEIGHTS}"
+        problem = both(f"it holds no {WEIGHTS}", f"其中没有 {WEIGHTS}")
         pickles = [found.name for found in path.parent.glob("adapter_model.bin")]
         if pickles:
-            problem = (
+            problem = both(
                 f"its weights are a pickle ({pickles[0]}), which can run code when opened; "
-                "save the adapter again as safetensors"
+                "save the adapter again as safetensors",
+                f"其权重是 pickle（{pickles[0]}），打开时可能执行代码；请另存为 safetensors",
             )
         raise UnsupportedAdapter(adapter=adapter, problem=problem)
     try:
@@ -272,5 +274,5 @@ def _shapes(adapter: str, path: Path) -> dict[str, tuple[int, ...]]:
             names = tensors.keys()
             return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError) as wrong:
-        problem = f"{WEIGHTS} is damaged ({wrong})"
+        problem = both(f"{WEIGHTS} is damaged ({wrong})", f"{WEIGHTS} 已损坏（{wrong}）")
         raise UnsupportedAdapter(adapter=adapter, problem=problem) from None

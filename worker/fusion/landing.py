@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from shared.errors import NoOp
+from shared.errors import Both, NoOp, both
 from shared.orders import WorkOrder
 from worker.checkpoints import attach_adapter, load_base, logit_change
 from worker.fusion.canonical import CanonicalAdapter
@@ -42,7 +42,11 @@ def write_landed(
             if made.rank:
                 folder.add(module, made)
         if not folder.ranks:
-            why = f'every update of "{order.adapters[0].name}" that reached the host is zero.'
+            donor = order.adapters[0].name
+            why = both(
+                f'every update of "{donor}" that reached the host is zero.',
+                f"“{donor}”到达目标底座的更新全部为零。",
+            )
             raise NoOp(why=why)
     return folder.rank
 
@@ -58,7 +62,10 @@ def probe(order: WorkOrder, model: Any = None) -> float:
         model, _ = load_base(order.base, order.device, "auto")
     change = logit_change(attach_adapter(model, order.out, name=name))
     if not change > 0:
-        why = f'what landed of "{name}" leaves every logit of {order.base.name} unchanged.'
+        why = both(
+            f'what landed of "{name}" leaves every logit of {order.base.name} unchanged.',
+            f"“{name}”移植过来的部分没有改变 {order.base.name} 的任何 logit。",
+        )
         raise NoOp(why=why)
     return change
 
@@ -81,11 +88,14 @@ def landing_facts(donor: CanonicalAdapter, host: Structure, found: ModuleMap) ->
     }  # fmt: skip
 
 
-def why_nothing_landed(donor: CanonicalAdapter, host: Structure, found: ModuleMap) -> str:
+def why_nothing_landed(donor: CanonicalAdapter, host: Structure, found: ModuleMap) -> Both:
     """The sentence for a NO-OP, with the first few reasons."""
     some = list(found.skipped.items())[:3]
     reasons = "; ".join(f"donor {module}: {why}" for module, why in some)
-    return (
-        f'none of the {len(donor.modules)} modules of "{donor.name}" exists in {host.base} with '
-        f"the same size: e.g. {reasons}."
+    count = len(donor.modules)
+    return both(
+        f'none of the {count} modules of "{donor.name}" exists in {host.base} with the same size: '
+        f"e.g. {reasons}.",
+        f"“{donor.name}”的 {count} 个模块在 {host.base} 中都没有大小相同的对应模块，"
+        f"例如 {reasons}。",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shared.errors import NoOp, UnsupportedAdapter, WrongCount
+from shared.errors import Both, NoOp, UnsupportedAdapter, WrongCount, both
 from shared.orders import WorkOrder
 from shared.specs.fusion.same_base import SameBase
 from worker.fusion.canonical import WEIGHTS, CanonicalAdapter
@@ -124,11 +124,21 @@ def fuse_modules(
         donor.name: max(donor.dora_dropped.values()) for donor in donors if donor.dora_dropped
     }:
         facts["dora_dropped"] = dora
-        report.log(f"DoRA as plain factors lost at most these shares of a module's energy: {dora}")
+        report.log(
+            both(
+                f"DoRA as plain factors lost at most these shares of a module's energy: {dora}",
+                f"DoRA 转为普通因子后，各适配器单个模块损失能量的最大比例：{dora}",
+            )
+        )
     facts["norm"] = norm**0.5
+    share = f"{100 * facts['dropped_energy']:.4g}%"
     report.log(
-        f"{params.method}: {len(donors)} adapters over {len(modules)} modules: rank "
-        f"{folder.rank}, {100 * facts['dropped_energy']:.4g}% of the energy dropped"
+        both(
+            f"{params.method}: {len(donors)} adapters over {len(modules)} modules: rank "
+            f"{folder.rank}, {share} of the energy dropped",
+            f"{params.method}：{len(donors)} 个适配器、{len(modules)} 个模块：秩 {folder.rank}，"
+            f"舍去能量 {share}",
+        )
     )
     return AdapterResult(order.out, folder.rank, facts)
 
@@ -146,7 +156,10 @@ def _site(
         updates.append(donors[place].factors(module))
         if updates[-1].shape != updates[0].shape:
             sizes = " and ".join("x".join(map(str, update.shape)) for update in updates)
-            problem = f"{module} has other sizes than in the adapters before it ({sizes})"
+            problem = both(
+                f"{module} has other sizes than in the adapters before it ({sizes})",
+                f"{module} 的大小与前面的适配器不同（{sizes}）",
+            )
             raise UnsupportedAdapter(adapter=donors[place].name, problem=problem)
     return Site(
         module, updates, [weights[place] for place in places], places,
@@ -183,10 +196,16 @@ def _module_facts(donors: Sequence[CanonicalAdapter], module: str, made: Fused) 
     }
 
 
-def _why_zero(donors: Sequence[CanonicalAdapter], weights: Sequence[float], inputs: float) -> str:
+def _why_zero(donors: Sequence[CanonicalAdapter], weights: Sequence[float], inputs: float) -> Both:
     listed = ", ".join(
         f"{weight:g} of {donor.name}" for donor, weight in zip(donors, weights, strict=True)
     )
     if inputs > 0:
-        return f"the weighted updates cancel each other in every module ({listed})."
-    return f"every weighted update is zero ({listed}): a weight of 0 or an untrained adapter."
+        return both(
+            f"the weighted updates cancel each other in every module ({listed}).",
+            f"加权更新在每个模块中都相互抵消（{listed}）。",
+        )
+    return both(
+        f"every weighted update is zero ({listed}): a weight of 0 or an untrained adapter.",
+        f"所有加权更新均为零（{listed}）：权重为 0，或适配器未经训练。",
+    )

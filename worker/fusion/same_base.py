@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shared.errors import UnsupportedAdapter, WrongBase, WrongCount
+from shared.errors import UnsupportedAdapter, WrongBase, WrongCount, both
 from shared.orders import BaseFiles, WorkOrder
 from shared.specs.fusion.same_base import SameBase
 from worker.fusion.base_weights import BaseWeights
@@ -36,7 +36,10 @@ def open_donors(
     donors = _placed(donors, wanted, report)
     for donor in donors:
         if donor.fan_in_fan_out != donors[0].fan_in_fan_out:
-            problem = f"fan_in_fan_out differs from that of {donors[0].name}"
+            problem = both(
+                f"fan_in_fan_out differs from that of {donors[0].name}",
+                f"fan_in_fan_out 与 {donors[0].name} 的不同",
+            )
             raise UnsupportedAdapter(adapter=donor.name, problem=problem)
     return donors
 
@@ -58,7 +61,12 @@ def _placed(
     Raises UnsupportedAdapter for modules that the base does not have, or in other sizes.
     """
     if not (Path(base.location) / "config.json").is_file():
-        report.log(f"{base.name} is not on this machine: modules are not compared with it")
+        report.log(
+            both(
+                f"{base.name} is not on this machine: modules are not compared with it",
+                f"本机没有 {base.name}：未与其模块核对",
+            )
+        )
         return list(donors)
     places = linear_shapes(base)
     placed = [_laid_out(donor, places, report) for donor in donors]
@@ -73,10 +81,19 @@ def _laid_out(
     if not pieces(donor.modules, places):
         return donor
     if donor.config.get("use_dora"):
-        problem = "DoRA adapters whose projections are fused otherwise than the base's"
-        raise UnsupportedAdapter(adapter=donor.name, problem=f"{problem} cannot be converted")
+        problem = both(
+            "DoRA adapters whose projections are fused otherwise than the base's cannot be "
+            "converted",
+            "投影融合方式与底座不同的 DoRA 适配器无法转换",
+        )
+        raise UnsupportedAdapter(adapter=donor.name, problem=problem)
     relaid = RelaidAdapter(donor, places)
-    report.log(f"{donor.name}: projections laid out as the base's, exactly")
+    report.log(
+        both(
+            f"{donor.name}: projections laid out as the base's, exactly",
+            f"{donor.name}：投影已精确改为底座的布局",
+        )
+    )
     return relaid
 
 
@@ -90,9 +107,11 @@ def _check_places(
     ]
     if wrong:
         some = ", ".join(wrong[:_LISTED]) + (", …" if len(wrong) > _LISTED else "")
-        problem = (
+        problem = both(
             f"{len(wrong)} of its {len(donor.modules)} modules do not exist in {base.name} "
-            f"with that size ({some}); it was made for another base or another layout"
+            f"with that size ({some}); it was made for another base or another layout",
+            f"它的 {len(donor.modules)} 个模块中有 {len(wrong)} 个在 {base.name} 中不存在或大小不同"
+            f"（{some}）；它属于其他底座或其他布局",
         )
         raise UnsupportedAdapter(adapter=donor.name, problem=problem)
 

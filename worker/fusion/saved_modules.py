@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from shared.errors import InvalidSpec, UnsupportedAdapter
+from shared.errors import InvalidSpec, UnsupportedAdapter, both
 from shared.specs.fusion.same_base import SameBase
 from worker.fusion.canonical import CanonicalAdapter
 
@@ -22,12 +22,18 @@ class SavedModules:
         if params.saved_modules == "pick":
             if params.saved_from not in self._shares:
                 known = ", ".join(self._shares)
-                problem = f"pick needs one of the adapters: {known} (given: {params.saved_from!r})"
+                problem = both(
+                    f"pick needs one of the adapters: {known} (given: {params.saved_from!r})",
+                    f"pick 需要指明其中一个适配器：{known}（给出的是 {params.saved_from!r}）",
+                )
                 raise InvalidSpec(field="saved_from", problem=problem)
             picked = self._donors.get(params.saved_from)
             self._donors = {picked.name: picked} if picked else {}
         if self._donors and params.profile == "vllm":
-            problem = "the vllm profile has no place for modules_to_save"
+            problem = both(
+                "the vllm profile has no place for modules_to_save",
+                "vllm 格式容不下 modules_to_save",
+            )
             raise UnsupportedAdapter(adapter=next(iter(self._donors)), problem=problem)
         self._names: dict[str, None] = dict.fromkeys(
             name for donor in self._donors.values() for name in donor.saved
@@ -52,14 +58,20 @@ class SavedModules:
             owners = [donor for donor in self._donors.values() if name in donor.saved]
             for donor in owners:
                 if donor.saved[name] != owners[0].saved[name]:
-                    problem = f"its {name} has another shape than that of {owners[0].name}"
+                    problem = both(
+                        f"its {name} has another shape than that of {owners[0].name}",
+                        f"它的 {name} 与 {owners[0].name} 的形状不同",
+                    )
                     raise UnsupportedAdapter(adapter=donor.name, problem=problem)
             if len(owners) == 1:
                 yield name, owners[0].saved_parameter(name)
                 continue
             whole = sum(self._shares[donor.name] for donor in owners)
             if abs(whole) < 1e-12:
-                problem = f"the weights of those who saved {name} sum to zero: no average"
+                problem = both(
+                    f"the weights of those who saved {name} sum to zero: no average",
+                    f"保存了 {name} 的各适配器权重之和为零，无法平均",
+                )
                 raise UnsupportedAdapter(adapter=owners[0].name, problem=problem)
             parts = (
                 donor.saved_parameter(name) * (self._shares[donor.name] / whole) for donor in owners
