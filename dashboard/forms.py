@@ -105,6 +105,8 @@ class Form:
         if parameter.many:
             return st.multiselect(options=names, max_selections=most, **common)
         index = names.index(parameter.default) if parameter.default in names else None
+        if parameter.picks == "mixture":
+            common["accept_new_options"] = True
         return st.selectbox(options=names, index=index, **common)
 
     def _shown(self, offered: Sequence[Choice]) -> Any:

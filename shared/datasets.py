@@ -1,5 +1,7 @@
 """Datasets and benchmark files by name: checking one, registering it, finding it again."""
 
+import json
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -7,22 +9,30 @@ from typing import Any, Literal
 from sqlmodel import Session, select
 
 from shared import events
-from shared.alpaca import read_rows
 from shared.benchmarks import read_benchmark
 from shared.clock import db_now
 from shared.errors import NameTaken, UnknownDataset
+from shared.formats.reading import usable
+from shared.formats.survey import survey
 from shared.names import check_name
 from shared.storage import file_sha256, store
 from shared.tables import Dataset
-from shared.templates import language_of
+
+Kind = Literal["training", "benchmark"]
+#: Endings that say how a file is read; kept in the store.
+_ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt", ".md", ".gz")
 
 
-def describe(path: Path, kind: Literal["training", "benchmark"]) -> dict[str, Any]:
-    """Format, rows and languages of a file. Raises what reading it raises."""
+def describe(path: Path, kind: Kind, format: str = "", *, skip: bool = False) -> dict[str, Any]:
+    """Format, rows, languages and further facts of a file. Raises what reading it raises."""
     if kind == "training":
-        rows = read_rows(path)
-        languages = Counter(language_of(row["instruction"] + row["output"]) for row in rows)
-        return {"format": "alpaca", "rows": len(rows), "languages": dict(languages)}
+        found = survey(path, format, skip=skip)
+        return {
+            "format": found.format,
+            "rows": found.rows,
+            "languages": dict(found.languages),
+            "facts": found.facts(),
+        }
     benchmark = read_benchmark(path)
     return {
         "format": benchmark.shape,
@@ -35,23 +45,33 @@ def register(
     session: Session,
     name: str,
     path: Path,
-    kind: Literal["training", "benchmark"],
+    kind: Kind,
     *,
     actor: str,
+    format: str = "",
+    skip: bool = False,
 ) -> Dataset:
     """Check a file, put it into the store and add it under a name.
 
-    The same file under the same name changes nothing; another file raises NameTaken.
+    `format` forces one of `shared.formats.FORMATS`; `skip` leaves out rows that are wrong, and
+    stores the others as JSON lines. The same file under the same name changes nothing; another
+    file raises NameTaken.
     """
     check_name(name)
-    facts = describe(path, kind)
+    if skip and kind == "training":
+        with tempfile.TemporaryDirectory() as folder:
+            kept, left_out = _usable(path, format, Path(folder) / "rows.jsonl")
+            dataset = register(session, name, kept, kind, actor=actor, format=format)
+            dataset.facts = dataset.facts | {"skipped": left_out}
+            return dataset
+    facts = describe(path, kind, format)
     digest = file_sha256(path)
     known = session.get(Dataset, name)
     if known is not None:
         if (known.sha256, known.kind) == (digest, kind):
             return known
         raise NameTaken(thing="dataset", name=name)
-    uri = store().put_file(path, f"datasets/{digest}.jsonl")
+    uri = store().put_file(path, f"datasets/{digest}{_ending(path)}")
     dataset = Dataset(
         name=name, kind=kind, uri=uri, sha256=digest, bytes=path.stat().st_size, user=actor, **facts
     )
@@ -62,10 +82,27 @@ def register(
     return dataset
 
 
-def find(session: Session, name: str, kind: Literal["training", "benchmark"]) -> Dataset:
+def find(session: Session, name: str, kind: Kind) -> Dataset:
     """The file of that name and kind. Raises UnknownDataset, listing the known ones."""
     dataset = session.get(Dataset, name)
     if dataset is None or dataset.kind != kind:
         names = session.exec(select(Dataset.name).where(Dataset.kind == kind)).all()
         raise UnknownDataset(kind=kind, name=name, known=", ".join(sorted(names)) or "-")
     return dataset
+
+
+def _usable(path: Path, format: str, into: Path) -> tuple[Path, int]:
+    """The rows that can be used as JSON lines, and how many others there are."""
+    left_out = 0
+    with into.open("w", encoding="utf-8") as file:
+        for value in usable(path, format):
+            if value is None:
+                left_out += 1
+            else:
+                file.write(json.dumps(value, ensure_ascii=False) + "\n")
+    return into, left_out
+
+
+def _ending(path: Path) -> str:
+    kept = [suffix.lower() for suffix in path.suffixes if suffix.lower() in _ENDINGS]
+    return "".join(kept[-2:]) or ".jsonl"

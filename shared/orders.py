@@ -42,6 +42,10 @@ class DataFile(BaseModel):
     name: str
     path: Path
     sha256: str
+    #: How its rows are written (`shared.formats.FORMATS`); empty looks at the first rows.
+    format: str = ""
+    #: Its share of a mixture; None takes each of its rows once.
+    weight: float | None = None
 
 
 class WorkOrder(BaseModel):
@@ -56,6 +60,8 @@ class WorkOrder(BaseModel):
     base: BaseFiles | None = None
     adapters: list[AdapterFiles] = []
     dataset: DataFile | None = None
+    #: Further datasets of a mixture.
+    more_datasets: list[DataFile] = []
     benchmarks: list[DataFile] = []
     #: The attempt's own folder; results go to `folder/out`, checkpoints to `folder/checkpoints`.
     folder: Path

@@ -18,6 +18,7 @@ from shared.errors import (
     WrongCount,
     both,
 )
+from shared.formats.mixing import parse_parts
 from shared.specs import (
     BASE_ARM,
     TRANSFERS,
@@ -87,7 +88,10 @@ def admit(session: Session, spec: AnySpec) -> Admission:
 def _admit(session: Session, spec: AnySpec) -> Admission:
     if isinstance(spec, TrainingSpec):
         base = base_models.find(session, spec.base_model)
-        datasets.find(session, spec.dataset, "training")
+        for part in parse_parts(spec.dataset, "dataset"):
+            datasets.find(session, part.name, "training")
+        if spec.languages:
+            parse_parts(spec.languages, "languages")
         check_rank(base, spec.rank)
         return Admission()
     if isinstance(spec, FusionSpec):

@@ -255,13 +255,15 @@ class Dataset(SQLModel, table=True):
     name: str = Field(primary_key=True)
     #: "training" or "benchmark".
     kind: str
-    #: alpaca, or the benchmark's shape: choice, generate, continuation.
+    #: alpaca, sharegpt, … or the benchmark's shape: choice, generate, continuation.
     format: str
     uri: str
     sha256: str
     rows: int
     #: Rows of each language, e.g. {"en": 100, "zh": 20}.
     languages: dict[str, Any] = json_column()
+    #: Of training rows: container, lengths, duplicates, content (see `shared.formats.survey`).
+    facts: dict[str, Any] = json_column()
     bytes: int = Field(default=0, sa_type=BigInteger)
     user: str = ""
     created_at: float = time_column(0.0)

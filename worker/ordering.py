@@ -8,6 +8,7 @@ from sqlmodel import Session, col, func, select
 
 from shared import base_models, datasets, results
 from shared.claims import Claim
+from shared.formats.mixing import parse_parts
 from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
 from shared.specs import EvaluationSpec, FusionSpec, Texts, TrainingSpec, parse_spec
 from shared.specs.fusion.learned import FromExamples
@@ -41,7 +42,10 @@ def order_for(
     )
     if isinstance(spec, TrainingSpec):
         order.base = _base(session, spec.base_model)
-        order.dataset = _file(store, datasets.find(session, spec.dataset, "training"))
+        order.dataset, *order.more_datasets = [
+            _file(store, datasets.find(session, part.name, "training"), part.weight)
+            for part in parse_parts(spec.dataset, "dataset")
+        ]
     elif isinstance(spec, EvaluationSpec):
         order.base = _base(session, spec.base_model)
         order.adapters = [
@@ -82,8 +86,11 @@ def _adapter(session: Session, store: Store, name: str) -> AdapterFiles:
     )
 
 
-def _file(store: Store, dataset: Dataset) -> DataFile:
-    return DataFile(name=dataset.name, path=store.open_path(dataset.uri), sha256=dataset.sha256)
+def _file(store: Store, dataset: Dataset, weight: float | None = None) -> DataFile:
+    return DataFile(
+        name=dataset.name, path=store.open_path(dataset.uri), sha256=dataset.sha256,
+        format=dataset.format if dataset.kind == "training" else "", weight=weight,
+    )  # fmt: skip
 
 
 def _newest_checkpoint(

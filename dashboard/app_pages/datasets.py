@@ -2,27 +2,33 @@
 
 import re
 import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import streamlit as st
 
-from dashboard import address, language, moments, parts, queries
+from dashboard import address, language, moments, parts, queries, row_view
 from dashboard.language import Words
 from shared import datasets, db
 from shared.benchmarks import read_benchmark
 from shared.errors import BadRows, GraftError
+from shared.formats import rows
 from shared.storage import store
 from shared.tables import Dataset
+from shared.templates import TEMPLATES
 
 KINDS = ("training", "benchmark")
 PREVIEW = 50
+#: Rows shown in a template.
+LAID_OUT = 3
+ENDINGS = ["json", "jsonl", "ndjson", "csv", "tsv", "parquet", "txt", "gz"]
 
 
-def rows_of(path: Path, kind: str, limit: int = PREVIEW) -> list[dict[str, Any]]:
+def rows_of(path: Path, kind: str, format: str, limit: int = PREVIEW) -> list[dict[str, Any]]:
     """The first rows of a file as flat texts. Raises what reading it raises."""
     if kind == "training":
-        return [dict(row) for row in datasets.read_rows(path)[:limit]]
+        return [row_view.cells(row) for _, row in islice(rows(path, format, skip=True), limit)]
     found = read_benchmark(path).items[:limit]
     return [
         {
@@ -42,7 +48,7 @@ def wrong_rows(words: Words, problem: BadRows) -> None:
     """The rows that cannot be used, a line each: where, and what is wrong there."""
     st.dataframe(
         [
-            {words("datasets.row"): row, words("datasets.problem"): why}
+            {words("datasets.row"): row, words("datasets.problem"): why[words.language]}
             for row, why in problem.params["each"]
         ],
         hide_index=True,
@@ -65,9 +71,7 @@ def upload(words: Words) -> None:
             persist_state="session",
         )
         left.caption(words(f"datasets.shape.{kind or 'training'}"))
-        file = right.file_uploader(
-            words("datasets.file"), type=["json", "jsonl"], key="datasets.file"
-        )
+        file = right.file_uploader(words("datasets.file"), type=ENDINGS, key="datasets.file")
         if file is None:
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +84,7 @@ def check(words: Words, path: Path, kind: str) -> None:
     """Say what is wrong with a file, or preview it and offer to register it."""
     try:
         facts = datasets.describe(path, cast(Literal["training", "benchmark"], kind))
-        preview = rows_of(path, kind)
+        preview = rows_of(path, kind, facts["format"])
     except BadRows as problem:
         parts.failure(problem, words)
         wrong_rows(words, problem)
@@ -191,9 +195,40 @@ def detail(words: Words, name: str) -> None:
             (words("jobs.created"), moments.clock(found.created_at)),
         ]
     )
+    if found.kind == "training":
+        parts.facts(measured(words, found.facts))
+    path = store().open_path(found.uri)
+    if found.kind == "training":
+        in_template(words, path, found.format)
     st.caption(words("datasets.first", count=min(PREVIEW, found.rows)))
-    rows = rows_of(store().open_path(found.uri), found.kind)
-    st.dataframe(rows, height=520, alt=words("datasets.preview"))
+    shown = rows_of(path, found.kind, found.format)
+    st.dataframe(shown, height=520, alt=words("datasets.preview"))
+
+
+def measured(words: Words, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the check of a training file found."""
+    lengths = " · ".join(f"{length:,}" for length in facts.get("lengths", []))
+    return [
+        (words("datasets.container"), str(facts.get("container") or "–")),
+        (words("datasets.lengths"), lengths or "–"),
+        (words("datasets.duplicates"), moments.amount(facts.get("duplicates", 0))),
+        (words("datasets.skipped"), moments.amount(facts.get("skipped", 0))),
+        (words("datasets.turns"), str(facts.get("turns", 0))),
+        (words("datasets.content"), str(facts.get("content") or "–")),
+    ]
+
+
+def in_template(words: Words, path: Path, format: str) -> None:
+    """The first rows as a training with the chosen template reads them."""
+    template = st.selectbox(
+        words("datasets.template"),
+        list(TEMPLATES),
+        format_func=words.codes("choice.template"),
+        key="datasets.template",
+    )
+    st.caption(words("datasets.trained"))
+    for number, row in islice(rows(path, format, skip=True), LAID_OUT):
+        row_view.in_template(row, template, f"{words('datasets.row')} {number}")
 
 
 def main() -> None:

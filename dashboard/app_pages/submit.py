@@ -22,6 +22,7 @@ def offers() -> dict[str, list[Choice]]:
         return {
             "base_model": queries.base_choices(session),
             "dataset": queries.file_choices(session, "training"),
+            "mixture": queries.file_choices(session, "training"),
             "benchmark": queries.file_choices(session, "benchmark"),
             "adapter": queries.adapter_choices(session),
         }

@@ -11,6 +11,7 @@ from shared import db
 from shared.cli.output import emit, note, size, table
 from shared.cli.parts import Group, OneOf
 from shared.cli.session import require_database, whoami
+from shared.formats import FORMATS
 from shared.language import say
 from shared.tables import Dataset
 
@@ -18,11 +19,23 @@ Kind = Literal["training", "benchmark"]
 _KINDS: tuple[Kind, ...] = ("training", "benchmark")
 
 
-def _add(name: str, file: Path, kind: Kind) -> None:
+def _add(name: str, file: Path, kind: Kind, format: str = "", skip: bool = False) -> None:
     require_database()
     with db.writing() as session:
-        added = dataset_service.register(session, name, file, kind, actor=whoami())
-    note(say(f"{name}: {added.rows} rows", f"{name}：{added.rows} 行"))
+        added = dataset_service.register(
+            session, name, file, kind, actor=whoami(), format=format, skip=skip
+        )
+    note(
+        say(
+            f"{name}: {added.rows} rows, {added.format}", f"{name}：{added.rows} 行，{added.format}"
+        )
+    )
+    for en, zh, fact in (
+        ("left out because they are wrong", "因有误略去", "skipped"),
+        ("say the same as an earlier one", "与之前的行重复", "duplicates"),
+    ):
+        if count := added.facts.get(fact):
+            note(say(f"{name}: {count} rows {en}", f"{name}：{count} 行{zh}"))
     emit(added.model_dump(mode="json"), name)
 
 
@@ -66,8 +79,9 @@ def ls(kind: str | None) -> None:
 @datasets.command(
     "add",
     help=say(
-        "Check a file and add it: Alpaca rows (JSON array or lines), or benchmark items.",
-        "检查并登记文件：Alpaca 数据（JSON 数组或每行一条），或评测条目。",
+        "Check a file and add it: training rows (JSON, JSON lines, CSV, Parquet, text, .gz), or "
+        "benchmark items.",
+        "检查并登记文件：训练数据（JSON、JSON Lines、CSV、Parquet、文本、.gz），或评测条目。",
     ),
 )
 @click.argument("name")
@@ -78,8 +92,19 @@ def ls(kind: str | None) -> None:
     default="training",
     help=say("Default: training.", "类型。默认：training。"),
 )
-def add(name: str, file: Path, kind: Kind) -> None:
-    _add(name, file, kind)
+@click.option(
+    "--format",
+    type=OneOf(tuple(FORMATS)),
+    default=None,
+    help=say("How rows are written. Default: found by their keys.", "数据格式。默认：按键名识别。"),
+)
+@click.option(
+    "--skip-bad",
+    is_flag=True,
+    help=say("Leave out rows that are wrong.", "略去有误的行。"),
+)
+def add(name: str, file: Path, kind: Kind, format: str | None, skip_bad: bool) -> None:
+    _add(name, file, kind, format or "", skip_bad)
 
 
 @click.group(

@@ -25,9 +25,43 @@ class TrainingSpec(LoraParameters, OptimiserParameters):
         picks="base_model",
     )
     dataset: str = parameter(
-        en=("Dataset", "Rows with instruction, input (optional) and output."),
-        zh=("数据集", "含 instruction、input（可选）和 output 的数据。"),
-        picks="dataset",
+        en=(
+            "Dataset",
+            "A registered file. Several are mixed: `alpaca:2,belle:1` draws two rows of the first "
+            "for each of the second, `alpaca,belle` takes every row once.",
+        ),
+        zh=(
+            "数据集",
+            "已登记的文件。可混合多个：`alpaca:2,belle:1` 按 2:1 抽取，`alpaca,belle` 每行各取一次。",
+        ),
+        picks="mixture",
+    )
+    languages: str = parameter(
+        "",
+        en=(
+            "Languages",
+            "Draw rows by language, e.g. `en:1,zh:1` for as many of each; empty takes what is there.",
+        ),
+        zh=("语言配比", "按语言抽取，如 `en:1,zh:1` 表示各半；留空则不调整。"),
+        group="advanced",
+    )
+    deduplicate: bool = parameter(
+        False,
+        en=("Leave out duplicates", "Rows that say the same as an earlier one are not trained."),
+        zh=("去重", "与之前某行内容相同的行不参与训练。"),
+        group="advanced",
+    )
+    held_out: float = parameter(
+        0.0,
+        en=(
+            "Held out",
+            "Share of the instructions whose rows are kept from training; no instruction is on "
+            "both sides.",
+        ),
+        zh=("留出比例", "不参与训练的指令所占比例；同一指令不会出现在两边。"),
+        group="advanced",
+        ge=0,
+        le=0.5,
     )
     template: TemplateName = parameter(
         "auto",

@@ -33,7 +33,7 @@ def test_a_good_file_is_previewed_and_registered_under_its_name(
 ) -> None:
     app = _upload(open_page("datasets"), "my rows.json", _rows(3))
     assert "3 rows can be used · alpaca · en 3" in app.success[0].value
-    assert list(app.dataframe[0].value["instruction"]) == ["Say 0", "Say 1", "Say 2"]
+    assert list(app.dataframe[0].value["user"]) == ["Say 0", "Say 1", "Say 2"]
     assert app.text_input[0].value == "my-rows"
     next(button for button in app.button if button.label == "Register").click().run()
     with db.reading() as session:

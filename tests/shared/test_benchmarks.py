@@ -97,7 +97,7 @@ def test_every_wrong_row_is_listed_with_its_reason(file):
         read_benchmark(file(*rows))
     assert (wrong.value.params["count"], wrong.value.params["rows"]) == (11, 12)
     assert wrong.value.params["first"] == 2
-    listed = wrong.value.params["listed"]
+    listed = wrong.value.params["listed"]["en"]
     for reason in (
         "2 (no prompt)", "3 (answer 2 is not from 0 to 1)",
         "4 (answer 'five' is none of the choices)", "5 (answer: input should be a valid integer)",
@@ -112,7 +112,7 @@ def test_every_wrong_row_is_listed_with_its_reason(file):
 def test_a_long_list_of_wrong_rows_is_cut_and_counted(file):
     with pytest.raises(BadRows) as wrong:
         read_benchmark(file(CHOICE, *[{"choices": []}] * 30))
-    assert wrong.value.params["listed"].endswith(", … (+10)")
+    assert wrong.value.params["listed"]["en"].endswith(", … (+10)")
 
 
 def test_a_file_of_another_kind_says_which_keys_it_should_have(file):
@@ -125,7 +125,7 @@ def test_one_broken_line_is_named_and_several_are_listed(file):
         read_benchmark(file(CHOICE, "{", CHOICE))
     with pytest.raises(BadRows, match="2 of 3 rows") as wrong:
         read_benchmark(file(CHOICE, "{", "[" * 100_000))
-    assert "3 (not valid JSON: nested too deeply)" in wrong.value.params["listed"]
+    assert "3 (not valid JSON: nested too deeply)" in str(wrong.value)
 
 
 def test_files_that_hold_no_rows_are_refused(tmp_path, file):

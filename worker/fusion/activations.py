@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shared.alpaca import Row
+from shared.formats import AlpacaRow, Row
 from worker.fusion.answers import prompts_of
 from worker.fusion.token_bytes import ends, token_bytes
 
@@ -51,7 +51,11 @@ class Paired:
 
 
 def pair_texts(
-    donor: tuple[Any, Any], host: tuple[Any, Any], rows: Sequence[Row], template: str, most: int
+    donor: tuple[Any, Any],
+    host: tuple[Any, Any],
+    rows: Sequence[Row | AlpacaRow],
+    template: str,
+    most: int,
 ) -> Paired:
     """Pair (model, tokenizer) of both bases on prompts until `most` places are found.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.alpaca import Row
+from shared.formats import AlpacaRow, Row
 from shared.specs import Teaching
 from worker.evaluation.decoding import decode
 from worker.evaluation.reading import end_tokens, reading_limit
@@ -32,7 +32,9 @@ class Prompt:
     ids: list[int]
 
 
-def prompts_of(rows: Sequence[tuple[int, Row]], tokenizer: Any, template: str) -> list[Prompt]:
+def prompts_of(
+    rows: Sequence[tuple[int, Row | AlpacaRow]], tokenizer: Any, template: str
+) -> list[Prompt]:
     """Each row's prompt as its adapter was trained on it, longest first."""
     found = [Prompt(number, list(prompt_ids(row, tokenizer, template))) for number, row in rows]
     return sorted(found, key=lambda prompt: (-len(prompt.ids), prompt.row))

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.alpaca import read_rows
 from shared.errors import EmptyData, UnsupportedAdapter
+from shared.formats import read_rows
 from shared.orders import WorkOrder
 from shared.specs.fusion.learned import FromExamples
 from worker.checkpoints import load_base
@@ -110,7 +110,7 @@ class Mixture:
 def _examples(order: WorkOrder, params: FromExamples, tokenizer: Any) -> list[Example]:
     if order.dataset is None:
         raise ValueError(f"{params.method} needs the order's dataset")
-    rows = read_rows(order.dataset.path)
+    rows = read_rows(order.dataset.path, order.dataset.format)
     rows = rows[: params.rows] if params.rows else rows
     template = str(inherited(order.adapters)["template"])
     examples = encode(rows, tokenizer, template, params.max_length).examples

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from shared.alpaca import Row, read_rows
 from shared.errors import Both, NoAnswers, NoOp, WrongCount
+from shared.formats import Conversation, read_questions
 from shared.orders import AdapterFiles, WorkOrder
 from shared.specs import Teaching
 from shared.templates import fingerprint
@@ -36,7 +36,7 @@ class Taught:
     """What the donor said."""
 
     #: Prompts with the donor's answers as outputs.
-    rows: list[Row]
+    rows: list[Conversation]
     template: str
     #: What became of all prompts, for the adapter's facts.
     counts: dict[str, Any]
@@ -54,7 +54,7 @@ def ask(order: WorkOrder, params: Teaching, report: Report) -> Taught:
     donor = order.adapters[0]
     template = str(inherited(order.adapters)["template"])
     report.phase("reading prompts")
-    rows = _chosen(read_rows(order.dataset.path), params)
+    rows = _chosen(read_questions(order.dataset.path, order.dataset.format), params)
     key = _key(order, donor, template, params)
     file = AnswerFile(order.folder / NAME, key, order.resume_from)
     if file.found:
@@ -118,13 +118,13 @@ def _retained(order: WorkOrder, donor: AdapterFiles) -> bool:
 
 
 def _learned(
-    rows: list[tuple[int, Row]], file: AnswerFile, donor: str, limit: int, report: Report
-) -> tuple[list[Row], dict[str, Any]]:
+    rows: list[tuple[int, Conversation]], file: AnswerFile, donor: str, limit: int, report: Report
+) -> tuple[list[Conversation], dict[str, Any]]:
     """The rows whose answers can be learned, and what became of all of them. Raises NoAnswers."""
     answers = [(row, file.found[number]) for number, row in rows]
     outcomes = Counter(answer.outcome for _, answer in answers)
     finished = [(row, answer.text) for row, answer in answers if answer.outcome == "finished"]
-    kept = [{**row, "output": text} for row, text in finished if text]
+    kept = [row.answered(text) for row, text in finished if text]
     counts = {
         "asked": len(rows),
         "unfinished": outcomes["unfinished"],
@@ -146,7 +146,7 @@ def _learned(
 def _ask(
     order: WorkOrder,
     donor: AdapterFiles,
-    rows: list[tuple[int, Row]],
+    rows: list[tuple[int, Conversation]],
     template: str,
     params: Teaching,
     file: AnswerFile,
@@ -165,7 +165,7 @@ def _ask(
         torch.cuda.empty_cache()
 
 
-def _chosen(rows: list[Row], params: Teaching) -> list[tuple[int, Row]]:
+def _chosen(rows: list[Conversation], params: Teaching) -> list[tuple[int, Conversation]]:
     """All rows with their numbers, or `params.rows` of them by the seed, in the file's order."""
     numbers = range(len(rows))
     if 0 < params.rows < len(rows):

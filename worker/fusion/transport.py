@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shared.alpaca import read_rows
 from shared.errors import NoOp, WrongCount
+from shared.formats import read_questions
 from shared.orders import WorkOrder
 from shared.specs import Procrustes, Ridge
 from worker.checkpoints import load_base
@@ -57,7 +57,7 @@ def transport(order: WorkOrder, params: Procrustes | Ridge, report: Report) -> A
         raise WrongCount(method=params.method, wanted="one adapter", given=given)
     source = order.adapters[0]
     report.phase("reading prompts")
-    rows = read_rows(order.dataset.path)
+    rows = read_questions(order.dataset.path, order.dataset.format)
     rows = rows[: params.rows] if params.rows else rows
     donor = CanonicalAdapter(source.name, source.folder)
     report.phase("loading bases")

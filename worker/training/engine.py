@@ -1,12 +1,10 @@
 """The training engine: rows and a base in, an adapter folder that plain PEFT loads out."""
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from shared.alpaca import read_rows
 from shared.errors import Internal, OutOfMemory
 from shared.formats import AlpacaRow, Row, content_hash
 from shared.orders import WorkOrder
@@ -18,6 +16,7 @@ from worker.reporting import AdapterResult, Report
 from worker.training import loop
 from worker.training.adapter import Start, fresh_adapter, publish, put_start, target_modules
 from worker.training.audit import audit, require_known_ids
+from worker.training.data import rows_of
 from worker.training.examples import Encoded, encode
 from worker.training.objectives import Learner, Objective, sft
 from worker.training.place import Place, place_of
@@ -37,10 +36,10 @@ def train(order: WorkOrder, report: Report) -> AdapterResult:
         raise Internal(detail=f"an order to {spec.kind} reached the training engine")
     place = place_of(order)
     report.phase("reading data")
-    rows = _chosen(read_rows(order.dataset.path), spec)
+    mixed = rows_of(order, spec, report)
     report.phase("loading base")
     model, tokenizer = load_base(place.base, order.device, spec.precision)
-    return train_adapter(model, tokenizer, rows, spec, spec.template, place, report)
+    return train_adapter(model, tokenizer, mixed.rows, spec, spec.template, place, report)
 
 
 def train_adapter(
@@ -95,14 +94,6 @@ def train_adapter(
     }
     write_facts(place.out, facts)
     return AdapterResult(place.out, parameters.rank, facts)
-
-
-def _chosen(rows: Sequence[Row | AlpacaRow], spec: TrainingSpec) -> Sequence[Row | AlpacaRow]:
-    """All rows, or `spec.rows` of them by the seed, in the file's order."""
-    if not 0 < spec.rows < len(rows):
-        return rows
-    picked = random.Random(spec.seed).sample(range(len(rows)), spec.rows)
-    return [rows[number] for number in sorted(picked)]
 
 
 def _encode(

@@ -1,0 +1,28 @@
+"""The rows of a training order: its datasets read, mixed and split as the spec says."""
+
+from shared.errors import EmptyData, Internal
+from shared.formats import read_rows
+from shared.formats.mixing import Mixed, Part, mix
+from shared.orders import WorkOrder
+from shared.specs import TrainingSpec
+from worker.reporting import Report
+
+
+def rows_of(order: WorkOrder, spec: TrainingSpec, report: Report) -> Mixed:
+    """Rows to train on and rows held out, with what was done in the log.
+
+    Raises what reading the files raises, and EmptyData where nothing is left to train on.
+    """
+    if order.dataset is None:
+        raise Internal(detail="the order names no dataset")
+    files = [order.dataset, *order.more_datasets]
+    parts = [(Part(file.name, file.weight), read_rows(file.path, file.format)) for file in files]
+    mixed = mix(
+        parts, seed=spec.seed, languages=spec.languages, deduplicate=spec.deduplicate,
+        held_out=spec.held_out, rows=spec.rows,
+    )  # fmt: skip
+    for note in mixed.notes:
+        report.log(note)
+    if not mixed.rows:
+        raise EmptyData(file=spec.dataset)
+    return mixed
