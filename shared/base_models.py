@@ -11,8 +11,8 @@ from sqlmodel import Session, select
 from shared import events
 from shared.clock import db_now
 from shared.config import settings
-from shared.errors import BadBase, NameTaken, UnknownBase, both
-from shared.families import family_of
+from shared.errors import BadBase, Both, NameTaken, UnknownBase, both
+from shared.families import family_of, size
 from shared.names import check_name
 from shared.tables import ModelRef
 
@@ -20,6 +20,7 @@ from shared.tables import ModelRef
 _MAX_HEADER = 100 << 20
 _SAMPLE = 1 << 16
 _SAMPLES = 64
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "ice_text.model")
 
 
 def register(session: Session, name: str, location: str, *, actor: str) -> ModelRef:
@@ -57,12 +58,9 @@ def inspect(folder: Path) -> dict[str, Any]:
     folder = folder.expanduser().absolute()
     config = _config(folder)
     weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise BadBase(
-            location=str(folder),
-            problem=both("it holds no .safetensors file", "其中没有 .safetensors 文件"),
-        )
-    if not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer.model")):
+    if problem := _unconverted(folder, config, bool(weights)):
+        raise BadBase(location=str(folder), problem=problem)
+    if not any((folder / name).exists() for name in _TOKENIZERS):
         raise BadBase(
             location=str(folder),
             problem=both("it holds no tokenizer.json", "其中没有 tokenizer.json"),
@@ -70,7 +68,7 @@ def inspect(folder: Path) -> dict[str, Any]:
     architecture = (config.get("architectures") or ["unknown"])[0]
     family = family_of(architecture)
     try:
-        hidden = int(config["hidden_size"])
+        hidden = size(config, "hidden_size")
         sides = [min(shape) for shape in family.shapes(config).values()] if family else [hidden]
     except KeyError as missing:
         problem = both(f"config.json has no {missing}", f"config.json 缺少 {missing}")
@@ -82,11 +80,36 @@ def inspect(folder: Path) -> dict[str, Any]:
         "family": family.name if family else "other",
         "architecture": architecture,
         "hidden_size": hidden,
-        "layers": int(config.get("num_hidden_layers", 0)),
+        "layers": _layers(config),
         "vocabulary": int(config.get("vocab_size", 0)),
         "parameters": sum(_elements(header) for header in headers),
         "narrowest": min(sides),
     }
+
+
+def _unconverted(folder: Path, config: dict[str, Any], weights: bool) -> Both | None:
+    """What must be converted before the folder can be used, and how; None where nothing must."""
+    how = f"`graft models convert {folder} OUT`"
+    if not weights:
+        if not any(folder.glob("*.bin")):
+            return both("it holds no .safetensors file", "其中没有 .safetensors 文件")
+        return both(
+            f"its weights are pickles, which run code when read; convert it with {how}",
+            f"其权重为 pickle，读取时会执行代码；请用 {how} 转换",
+        )
+    if config.get("model_type") == "chatglm" and "inner_hidden_size" not in config:
+        return both(
+            f"it is ChatGLM2 or ChatGLM3 in its own form; convert it with {how}",
+            f"这是原始格式的 ChatGLM2 或 ChatGLM3；请用 {how} 转换",
+        )
+    return None
+
+
+def _layers(config: dict[str, Any]) -> int:
+    try:
+        return size(config, "num_hidden_layers")
+    except KeyError:
+        return 0
 
 
 def _is_hub_id(location: str) -> bool:

@@ -69,6 +69,10 @@ def load_base(base: BaseFiles, device: str, precision: str) -> tuple[Any, Any]:
     if absent:
         problem = f"its files lack or misshape {len(absent)} weights ({_some(absent)})"
         raise BadBase(location=base.location, problem=problem)
+    if model.config.model_type == "rwkv":
+        # In eval mode RWKV halves weights every few layers, for fp16's sake; an adapter's own
+        # factors would stay as they are and count double.
+        model.config.rescale_every = 0
     return model.eval().requires_grad_(False), tokenizer
 
 

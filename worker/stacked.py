@@ -16,9 +16,16 @@ from peft.tuners.lora.layer import Linear
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from worker.recurrence import keeps_state
+
 
 def stackable(adapted: PeftModel, slot: str) -> bool:
-    """Whether an adapter is plain LoRA on linear modules; others must be switched on alone."""
+    """Whether an adapter is plain LoRA on linear modules; others must be switched on alone.
+
+    So must those of a model whose batch is one row (see `keeps_state`).
+    """
+    if keeps_state(adapted):
+        return False
     config = adapted.peft_config[slot]
     if not isinstance(config, LoraConfig) or config.use_dora or config.lora_bias:
         return False

@@ -1,4 +1,4 @@
-"""LLaMA and the families that share its module names: Alpaca, Vicuna, Mistral, Qwen."""
+"""LLaMA and the families that share its module names: Alpaca, Vicuna, Mistral, Qwen, Gemma."""
 
 from shared.families.family import HEADS, KV_HEADS, ModelFamily
 
@@ -19,5 +19,10 @@ MISTRAL = ModelFamily(
 QWEN = ModelFamily(
     name="qwen",
     architectures=("Qwen2ForCausalLM", "Qwen3ForCausalLM"),
+    projections=_PROJECTIONS,
+)
+GEMMA = ModelFamily(
+    name="gemma",
+    architectures=("GemmaForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM"),
     projections=_PROJECTIONS,
 )

@@ -12,6 +12,7 @@ from worker.evaluation.batching import batches
 from worker.evaluation.caches import Beginning, Room
 from worker.evaluation.scoring import head_at, read_beginning
 from worker.evaluation.trees import shared_beginnings
+from worker.recurrence import keeps_state
 from worker.stacked import Stack
 
 #: Hears after a step which prompts ended (one entry for each adapter) and the tokens it ran.
@@ -75,11 +76,13 @@ def decode_all(
     arms = stack.count if stack else 1
     out = [[Answer([], False)] * len(prompts) for _ in range(arms)]
     groups = shared_beginnings(prompts) if how.packed else [(0, list(range(len(prompts))))]
+    recurrent = keeps_state(model)
     for length, places in groups:
         past = read_beginning(model, prompts[places[0]][:length], stack) if length else None
         done([], arms * length)
         sizes = [len(prompts[place]) + how.max_new_tokens for place in places]
-        for chosen in batches(sizes, most_tokens=max(1, how.batch_tokens // arms)):
+        most = 1 if recurrent else max(1, how.batch_tokens // arms)
+        for chosen in batches(sizes, most_tokens=most):
             batch = _Batch(model, prompts, [places[i] for i in chosen], how, past, stack)
             batch.run(out, done)
     return out
@@ -115,6 +118,7 @@ class _Batch:
         self._seen = torch.cat([beginning, seen, answer], 1)
         self._length = skipped + tokens.shape[1]
         self._cache: Any = None
+        self._recurrent = keeps_state(model)
         if how.packed:
             self._cache = Room(len(self._rows), self._seen.shape[1], past)
 
@@ -177,12 +181,13 @@ class _Batch:
         seen = self._seen[:, : self._length]
         if self._how.packed:
             seen = step_mask(seen, self._tokens.shape[1], self._model.dtype)
+        inputs = {"state": self._cache}
+        if not self._recurrent:
+            inputs = {"attention_mask": seen, "position_ids": self._positions}
+            inputs["past_key_values"] = self._cache
         with head_at(self._model, rows, torch.full_like(rows, -1)):
-            made = self._model(
-                input_ids=self._tokens, attention_mask=seen, position_ids=self._positions,
-                past_key_values=self._cache, use_cache=True,
-            )  # fmt: skip
-        self._cache = made.past_key_values
+            made = self._model(input_ids=self._tokens, **inputs, use_cache=True)
+        self._cache = made.state if self._recurrent else made.past_key_values
         if isinstance(self._cache, Room):
             self._cache.advance()
         best, chosen = made.logits[0].max(-1)

@@ -5,6 +5,7 @@ and the softmax run only where a token is scored. Models a tree mask does not fi
 ending.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -192,11 +193,13 @@ def _log_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
 def packing_fits(model: Any) -> bool:
     """Whether a tree mask and a shared beginning give this model the scores of plain rows.
 
-    Sliding windows and kernels without masks are known misfits; others are tried on four trees.
+    Sliding windows, recurrences and kernels without masks are known misfits; others are tried on
+    four trees.
     """
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     known = config._attn_implementation in ("sdpa", "eager")
+    known = known and "past_key_values" in inspect.signature(model.forward).parameters
     if not known or kinds != {"full_attention"} or getattr(config, "sliding_window", None):
         return False
     ids = [(7919 * (place + 1)) % config.vocab_size for place in range(96)]

@@ -1,0 +1,1 @@
+"""Each model family on a small random base: trained, saved, reloaded, evaluated."""
