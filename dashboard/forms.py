@@ -67,10 +67,15 @@ class Form:
         }
         if offered is not None:
             return self._picker(parameter, offered, common, most)
-        if parameter.many:
+        if parameter.many and not parameter.choices:
             return self._list(parameter, common)
         if parameter.choices:
             common["format_func"] = self.words.codes(f"choice.{parameter.name}")
+            if parameter.many:
+                common["placeholder"] = self.words("submit.choose")
+                return st.multiselect(
+                    options=parameter.choices, default=parameter.default or [], **common
+                )
             index = parameter.choices.index(parameter.default) if parameter.default else 0
             return st.selectbox(options=parameter.choices, index=index, **common)
         if parameter.type is bool:

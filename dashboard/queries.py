@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from shared import results
+from shared import knowledge, results
 from shared.clock import db_now
 from shared.submission import LIVE
 from shared.tables import (
@@ -92,6 +92,12 @@ def adapter_choices(session: Session) -> list[Choice]:
     for row in results.adapters(session):
         found.append(Choice(row.name, f"{row.base_model} · {row.method}", base=row.base_model))
     return found
+
+
+def knowledge_choices(session: Session) -> list[Choice]:
+    """Knowledge bases, with their newest revision."""
+    found = knowledge.listing(session)
+    return [Choice(row.name, f"@{row.revision}") for row in found if row.revision]
 
 
 def files(session: Session) -> list[Dataset]:

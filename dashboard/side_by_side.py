@@ -88,6 +88,9 @@ def side_by_side(words: Words, baseline: str, arm: str, pair: ItemPair) -> None:
         _text(right, words("compare.reference"), "\n———\n".join(pair.references))
         _text(before, f"{baseline} · {pair.baseline_value:.3g}", pair.baseline_output)
         _text(after, f"{arm} · {pair.arm_value:.3g}", pair.arm_output)
+        for where, used in ((before, pair.baseline_samples), (after, pair.arm_samples)):
+            if used:
+                where.caption(words("compare.samples", samples=", ".join(used)))
 
 
 def _text(where: Any, title: str, text: str) -> None:

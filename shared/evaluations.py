@@ -31,6 +31,8 @@ class ItemRow(BaseModel):
     values: dict[str, float]
     #: The chosen or generated text; empty for continuations.
     output: str = ""
+    #: Versions of the knowledge base's samples that stood before the question, the nearest last.
+    samples: list[str] = []
 
 
 class EvaluationPart(BaseModel):

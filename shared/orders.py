@@ -63,6 +63,8 @@ class WorkOrder(BaseModel):
     #: Further datasets of a mixture.
     more_datasets: list[DataFile] = []
     benchmarks: list[DataFile] = []
+    #: A frozen revision of a knowledge base (see `shared.retrieval.read_samples`), `notes@12`.
+    knowledge: DataFile | None = None
     #: The attempt's own folder; results go to `folder/out`, checkpoints to `folder/checkpoints`.
     folder: Path
     #: Newest complete checkpoint of an earlier attempt, or None.

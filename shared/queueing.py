@@ -15,7 +15,7 @@ from shared.clock import db_now
 from shared.columns import short_id
 from shared.errors import QueueFull
 from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec
-from shared.submission import admit_all, base_of
+from shared.submission import admit_all, base_of, settled
 from shared.tables import Job, JobState, Limit, ModelRef
 
 AnySpec = TrainingSpec | FusionSpec | EvaluationSpec
@@ -130,7 +130,7 @@ def _varied(
     session: Session, spec: AnySpec, request: Request, now: float, facts: Facts
 ) -> dict[str, Any]:
     """The columns in which one job of a submission may differ from the others."""
-    stored = spec.model_dump(mode="json")
+    stored = settled(session, spec).model_dump(mode="json")
     base = base_of(stored)
     if (spec.kind, base) not in facts:
         model = session.get(ModelRef, base) if base else None

@@ -37,12 +37,14 @@ def record_evaluation(
 ) -> None:
     """Add an evaluate job's scores and item rows, and the comparison it was submitted as."""
     ids = []
+    arms = spec.arms()
     for part in result.parts:
+        model = arms.get(part.arm, (part.arm, None))[0]
         evaluation = Evaluation(
             id=short_id(),
             job_id=claim.job_id,
             arm=part.arm,
-            adapter=part.arm if part.arm in spec.adapters else None,
+            adapter=model if model in spec.adapters else None,
             base_model=spec.base_model,
             benchmark=part.benchmark,
             benchmark_sha256=part.benchmark_sha256,
@@ -83,6 +85,7 @@ def _insert_items(session: Session, evaluation_id: str, items: Iterable[Any]) ->
             "cluster": item.cluster,
             "values": item.values,
             "output": item.output,
+            "samples": item.samples,
         }
         for item in items
     ]

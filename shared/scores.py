@@ -46,6 +46,8 @@ class ItemResult(SQLModel, table=True):
     cluster: str | None = None
     values: dict[str, Any] = json_column()
     output: str = Field(default="", sa_type=Text)
+    #: Versions of samples that stood before the question, the nearest last.
+    samples: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
 
 
 class Comparison(SQLModel, table=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from shared import base_models, datasets
+from shared import base_models, datasets, knowledge
 from shared.bulk import one_of
 from shared.errors import (
     InvalidSpec,
@@ -190,10 +190,13 @@ def _admit_evaluation(session: Session, spec: EvaluationSpec) -> Admission:
             names_twice = ", ".join(twice)
             problem = both(f"{names_twice} is listed twice", f"{names_twice} 重复出现")
             raise InvalidSpec(field=field_name, problem=problem)
-    if spec.baseline not in (BASE_ARM, *spec.adapters):
+    if spec.knowledge:
+        knowledge.resolve(session, spec.knowledge)
+    if spec.baseline not in spec.arms():
+        arms = ", ".join(spec.arms())
         problem = both(
-            f"{spec.baseline} is neither `base` nor one of the adapters",
-            f"{spec.baseline} 既不是 `base`，也不在所选适配器中",
+            f"{spec.baseline} is none of the arms: {arms}",
+            f"{spec.baseline} 不是参评方之一：{arms}",
         )
         raise InvalidSpec(field="baseline", problem=problem)
     for field_name, names, known in (
@@ -208,6 +211,19 @@ def _admit_evaluation(session: Session, spec: EvaluationSpec) -> Admission:
     donors = [donor(session, name) for name in spec.adapters]
     _check_base(session, donors, spec.base_model)
     return _needs(donors)
+
+
+def settled(session: Session, spec: AnySpec) -> AnySpec:
+    """The spec with what would change while it waits named for good: a knowledge base's revision.
+
+    Raises what `shared.knowledge.resolve` raises.
+    """
+    if not isinstance(spec, EvaluationSpec) or not spec.knowledge:
+        return spec
+    if "@" not in spec.knowledge:
+        knowledge.retire_due(session, spec.knowledge)
+    name, revision = knowledge.resolve(session, spec.knowledge)
+    return spec.model_copy(update={"knowledge": f"{name}@{revision}"})
 
 
 def _needs(donors: list[Donor]) -> Admission:

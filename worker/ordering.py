@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlmodel import Session, col, func, select
 
-from shared import base_models, datasets, results
+from shared import base_models, datasets, knowledge, results
 from shared.claims import Claim
 from shared.formats.mixing import parse_parts
 from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
@@ -55,6 +55,8 @@ def order_for(
         ]
         found = [datasets.find(session, name, "benchmark") for name in spec.benchmarks]
         order.benchmarks = [_file(store, each) for each in found]
+        if spec.knowledge:
+            order.knowledge = knowledge.freeze(session, spec.knowledge, store)
     else:
         order.adapters = [_adapter(session, store, name) for name in spec.adapters]
         order.base = _fusion_base(session, spec, order.adapters)

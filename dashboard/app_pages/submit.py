@@ -11,7 +11,7 @@ from dashboard.queries import Choice
 from shared import db, jobs, why
 from shared.config import settings
 from shared.errors import GraftError
-from shared.specs import BASE_ARM, FUSION_METHODS, SPECS, TRANSFERS, parse_spec
+from shared.specs import FUSION_METHODS, SPECS, TRANSFERS, EvaluationSpec, parse_spec
 
 _DONE, _CLEAR = "submit.done", "submit.clear"
 
@@ -25,6 +25,7 @@ def offers() -> dict[str, list[Choice]]:
             "mixture": queries.file_choices(session, "training"),
             "benchmark": queries.file_choices(session, "benchmark"),
             "adapter": queries.adapter_choices(session),
+            "knowledge": queries.knowledge_choices(session),
         }
 
 
@@ -99,11 +100,18 @@ def evaluate(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
     """The form of an evaluation; it offers the adapters of the chosen base."""
     base = st.session_state.get("draft.evaluate.base_model")
     mine = [each for each in offered["adapter"] if not base or each.base in ("", base)]
-    arms = [BASE_ARM, *st.session_state.get("draft.evaluate.adapters", [])]
-    own = {"adapter": mine, "baseline": [Choice(arm) for arm in arms]}
+    own = {"adapter": mine, "baseline": [Choice(arm) for arm in drafted_arms()]}
     form = Form(SPECS["evaluate"], "evaluate", words, {**offered, **own})
     values = form.basic() | fold(words, "evaluate", form)["evaluate"]
     return values | {"kind": "evaluate"}, form.missing
+
+
+def drafted_arms() -> list[str]:
+    """The arms of the evaluation that is being filled in."""
+    fields = ("adapters", "knowledge", "knowledge_arms")
+    draft = {name: st.session_state.get(f"draft.evaluate.{name}") for name in fields}
+    given = {name: value for name, value in draft.items() if value}
+    return list(EvaluationSpec(name="x", base_model="x", benchmarks=["x"], **given).arms())
 
 
 FORMS = {"train": train, "fuse": fuse, "evaluate": evaluate}

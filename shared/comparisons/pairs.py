@@ -46,6 +46,9 @@ class ItemPair:
     flip: Flip
     #: The outputs differ, whatever the metric says.
     changed: bool
+    #: Versions of samples that stood before the question in each arm.
+    baseline_samples: list[str]
+    arm_samples: list[str]
 
 
 def item_pairs(
@@ -105,6 +108,8 @@ def _pair(before: ItemResult, after: ItemResult, item: Item | None, metric: Metr
         arm_value=new,
         flip=_flip(old, new, metric),
         changed=before.output != after.output,
+        baseline_samples=before.samples,
+        arm_samples=after.samples,
     )
 
 

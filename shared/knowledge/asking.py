@@ -11,7 +11,7 @@ import sqlalchemy
 from sqlmodel import Session, SQLModel, col, or_, select
 
 from shared.config import settings
-from shared.errors import EmptyKnowledge, InvalidSpec
+from shared.errors import EmptyKnowledge, InvalidSpec, both
 from shared.knowledge.bases import alive, checked_revision, find, sample_count
 from shared.orders import DataFile
 from shared.retrieval import (
@@ -84,7 +84,10 @@ def resolve(session: Session, named: str) -> tuple[str, int]:
     """
     found = _NAMED.fullmatch(named)
     if found is None:
-        problem = f'write it as "NAME" or "NAME@REVISION", not "{named}"'
+        problem = both(
+            f'write it as "NAME" or "NAME@REVISION", not "{named}"',
+            f"请写作“名称”或“名称@修订版”，而不是“{named}”",
+        )
         raise InvalidSpec(field="knowledge", problem=problem)
     name, given = found["name"], found["revision"]
     revision = checked_revision(session, name, None if given is None else int(given))

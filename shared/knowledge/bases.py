@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 
 from shared import events
 from shared.clock import db_now
-from shared.errors import NameTaken, UnknownKnowledge, UnknownRevision, UnknownSample
+from shared.errors import NameTaken, UnknownKnowledge, UnknownRevision, UnknownSample, both
 from shared.names import check_name
 from shared.tables import KnowledgeBase, KnowledgeRevision, SampleVersion
 
@@ -14,7 +14,7 @@ def create(session: Session, name: str, *, user: str) -> KnowledgeBase:
     """A new, empty knowledge base. Raises BadName, or NameTaken."""
     check_name(name)
     if session.get(KnowledgeBase, name) is not None:
-        raise NameTaken(thing="knowledge base", name=name)
+        raise NameTaken(thing=both("knowledge base", "知识库"), name=name)
     made = KnowledgeBase(name=name, user=user, created_at=session.scalar(select(db_now())) or 0.0)
     session.add(made)
     session.flush()

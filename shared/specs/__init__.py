@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.errors import InvalidSpec
-from shared.specs.evaluation import BASE_ARM, EvaluationSpec
+from shared.specs.evaluation import BASE_ARM, Choosing, EvaluationSpec
 from shared.specs.fusion import (
     FUSION_METHODS,
     TRANSFERS,
@@ -47,7 +47,7 @@ def parse_spec(data: dict[str, Any]) -> TrainingSpec | FusionSpec | EvaluationSp
 
 
 __all__ = [
-    "BASE_ARM", "FUSION_METHODS", "SPECS", "TRANSFERS", "Copy", "CrossLora", "Distil", "EvaluationSpec",
+    "BASE_ARM", "FUSION_METHODS", "SPECS", "TRANSFERS", "Choosing", "Copy", "CrossLora", "Distil", "EvaluationSpec",
     "FusionSpec", "JobSpec", "ProLora", "Procrustes", "Refresh", "Ridge", "Teaching", "Texts", "TrainingSpec", "WeightedSum",
     "parse_spec",
 ]  # fmt: skip

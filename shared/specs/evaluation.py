@@ -8,6 +8,9 @@ from shared.specs.training import TemplateName
 
 #: The arm that is the base model without any adapter.
 BASE_ARM = "base"
+#: How samples of a knowledge base are chosen for an item.
+Choosing = Literal["random", "retrieved"]
+KnowledgeArm = Literal["base+random", "base+retrieved", "adapter+random", "adapter+retrieved"]
 
 
 class EvaluationSpec(Spec):
@@ -77,6 +80,51 @@ class EvaluationSpec(Spec):
         zh=("失败的适配器", "若应产生某适配器的任务失败：fail 则评测失败，skip 则略过该方。"),
         group="advanced",
     )
+    knowledge: str = parameter(
+        "",
+        en=(
+            "Knowledge base",
+            "Its samples go before each choice and generate prompt of further arms. NAME, whose "
+            "newest revision is frozen when the job is submitted, or NAME@REVISION.",
+        ),
+        zh=(
+            "知识库",
+            "其样本放在选择题与生成题之前，构成另外的参评方。名称（提交时冻结最新修订版）或 名称@修订版。",
+        ),
+        picks="knowledge",
+    )
+    samples: int = parameter(
+        4,
+        en=("Samples", "Samples of the knowledge base before each item, at most."),
+        zh=("样本数", "每个条目之前最多放多少条知识库样本。"),
+        unit="samples",
+        ge=1,
+        le=64,
+    )
+    knowledge_arms: list[KnowledgeArm] = parameter(
+        ["base+random", "base+retrieved", "adapter+retrieved"],
+        en=(
+            "Arms with samples",
+            "Which arms answer with samples too: the base or each adapter, with the most similar "
+            "ones or with as many at random (which tells the format's share from retrieval's).",
+        ),
+        zh=(
+            "带样本的参评方",
+            "哪些参评方也带样本作答：底座或各适配器，取最相似的样本，或随机取同样多条（用于区分格式与检索的作用）。",
+        ),
+        group="advanced",
+    )
+    sample_tokens: int = parameter(
+        512,
+        en=(
+            "Sample tokens",
+            "Most tokens the samples of an item may take; the least similar are left out whole.",
+        ),
+        zh=("样本词元数", "每个条目的样本最多占用的词元数；超出时整条舍去最不相似的。"),
+        unit="tokens",
+        group="advanced",
+        ge=16,
+    )
     template: TemplateName = parameter(
         "auto",
         en=("Prompt template", "Wraps each choice and generate prompt, the same for every arm."),
@@ -136,3 +184,18 @@ class EvaluationSpec(Spec):
         group="advanced",
         ge=0,
     )
+
+    def arms(self) -> dict[str, tuple[str, Choosing | None]]:
+        """Every arm: (the base or adapter that answers, how its samples are chosen, if at all).
+
+        `base`, the adapters, then the same names with `+random` or `+retrieved`.
+        """
+        models = [BASE_ARM, *self.adapters]
+        found: dict[str, tuple[str, Choosing | None]] = {name: (name, None) for name in models}
+        choosing: tuple[Choosing, ...] = ("random", "retrieved") if self.knowledge else ()
+        for how in choosing:
+            for name in models:
+                who = BASE_ARM if name == BASE_ARM else "adapter"
+                if f"{who}+{how}" in self.knowledge_arms:
+                    found[f"{name}+{how}"] = (name, how)
+        return found

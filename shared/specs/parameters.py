@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from shared.errors import Language
 
 #: What a text parameter picks from; the form offers the registered ones.
-Picks = Literal["base_model", "dataset", "mixture", "adapter", "benchmark"]
+Picks = Literal["base_model", "dataset", "mixture", "adapter", "benchmark", "knowledge"]
 Group = Literal["basic", "advanced"]
 
 

@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from shared import datasets, db, jobs
+from shared import datasets, db, jobs, knowledge
+from shared.errors import InvalidSpec, UnknownKnowledge
 from shared.leases import Claim
+from shared.retrieval import read_samples
 from shared.specs import FUSION_METHODS, parse_spec
 from shared.specs.fusion.learned import FromExamples
 from shared.storage import store
@@ -44,3 +46,35 @@ def test_a_fusion_that_looks_at_examples_gets_their_file(
     assert json.loads(order.dataset.path.read_text())[0]["output"] == "hi"
     assert order.base is not None
     assert order.base.name == "small"
+
+
+def test_an_evaluation_keeps_the_revision_that_was_newest_when_it_was_submitted(
+    database: str, tmp_path: Path
+) -> None:
+    items = tmp_path / "items.jsonl"
+    item = {"id": "1", "prompt": "2+2?", "choices": ["3", "4"], "answer": 1, "lang": "en"}
+    items.write_text(json.dumps(item) + "\n")
+    with db.writing() as session:
+        session.add(ModelRef(name="small", location="-", fingerprint="small", narrowest=32))
+        datasets.register(session, "items", items, "benchmark", actor="ann")
+        knowledge.create(session, "facts", user="ann")
+        first = knowledge.add(session, "facts", knowledge.Text("1+1?", "2"), user="ann")
+    spec = {
+        "kind": "evaluate", "name": "e", "base_model": "small", "benchmarks": ["items"],
+        "knowledge": "facts", "baseline": "base+random",
+    }  # fmt: skip
+    job = jobs.submit(parse_spec(spec), user="ann")
+    assert job.spec["knowledge"] == "facts@1"
+    with db.writing() as session:
+        knowledge.add(session, "facts", knowledge.Text("1+2?", "3"), user="ann")
+        knowledge.expire(session, "facts", [first.sample_id], user="ann")
+    claimed = SimpleNamespace(job_id=job.id, epoch=1, host="here", spec=job.spec)
+    with db.reading() as session:
+        order = order_for(session, cast(Claim, claimed), store(), "cpu")
+    assert order.knowledge is not None
+    assert order.knowledge.name == "facts@1"
+    assert [each.output for each in read_samples(order.knowledge.path)] == ["2"]
+    with pytest.raises(UnknownKnowledge, match="notes"):
+        jobs.submit(parse_spec(spec | {"name": "f", "knowledge": "notes"}), user="ann")
+    with pytest.raises(InvalidSpec, match=r"none of the arms: base, base\+random"):
+        jobs.submit(parse_spec(spec | {"name": "f", "baseline": "x+random"}), user="ann")

@@ -12,11 +12,12 @@ from shared.errors import NotFinite
 from shared.evaluations import EvaluationPart, EvaluationResult, write_result
 from shared.metrics import Shape, aggregate
 from shared.orders import DataFile, WorkOrder
-from shared.specs import EvaluationSpec
+from shared.specs import Choosing, EvaluationSpec
 from shared.templates import fingerprint
 from worker.checkpoints import load_base
 from worker.evaluation import choice, continuation, generate
 from worker.evaluation.arms import Arms
+from worker.evaluation.augment import Library
 from worker.evaluation.budget import tokens_at_once
 from worker.evaluation.reading import Reader, end_tokens, reading_limit
 from worker.evaluation.saving import FinishedParts
@@ -34,6 +35,20 @@ SHAPES: dict[Shape, Prepare] = {
     "generate": generate.prepare,
     "continuation": continuation.prepare,
 }
+
+
+#: How samples are chosen for the arms that have some; None asks without.
+WAYS: tuple[Choosing | None, ...] = (None, "random", "retrieved")
+
+
+def asked_of(spec: EvaluationSpec, how: Choosing | None, shape: Shape) -> dict[str, str]:
+    """The arms whose samples are chosen that way, by the base or adapter that answers.
+
+    No sample goes before a text that is continued: it asks nothing.
+    """
+    if how is not None and shape == "continuation":
+        return {}
+    return {model: arm for arm, (model, chosen) in spec.arms().items() if chosen == how}
 
 
 def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
@@ -54,7 +69,11 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
     report.phase("attaching adapters")
     arms = Arms(model, tokenizer, order.adapters)
     finished = FinishedParts(order.folder / "checkpoints", report, order.resume_from)
-    total = len(arms.names) * sum(len(found.items) for _, found in benchmarks)
+    total = sum(
+        len(found.items) * len(asked_of(spec, how, found.shape).keys() & set(arms.names))
+        for _, found in benchmarks
+        for how in WAYS
+    )
     run = _Run(order, spec, report, arms, finished, packed, total)
     try:
         for file, benchmark in benchmarks:
@@ -62,7 +81,7 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
     except Stopped:
         finished.save()
         raise
-    place = {name: order for order, name in enumerate(arms.names)}
+    place = {name: order for order, name in enumerate(spec.arms())}
     rank = {file.name: order for order, (file, _) in enumerate(benchmarks)}
     finished.parts.sort(key=lambda part: (rank[part.benchmark], place[part.arm]))
     result = EvaluationResult(parts=finished.parts)
@@ -103,13 +122,28 @@ class _Run:
         self._batch_tokens = max(LEAST_BATCH, at_once >> order.halvings)
         self._facts = _facts(spec, arms.model, order.device, packed)
         self._done, self._total = 0, total
+        self._library = None if order.knowledge is None else Library(order.knowledge.path)
 
     def benchmark(self, file: DataFile, benchmark: Benchmark) -> None:
-        """One benchmark by every arm, on the same requests in the same batches."""
+        """One benchmark by every arm: without samples, then with them as each way chooses them."""
+        for how in WAYS:
+            if arms := asked_of(self._spec, how, benchmark.shape):
+                self._ask(file, benchmark, how, arms)
+
+    def _ask(
+        self, file: DataFile, benchmark: Benchmark, how: Choosing | None, arms: dict[str, str]
+    ) -> None:
+        """Arms whose samples are chosen alike, on the same requests in the same batches."""
         reader = Reader(
             self._arms.tokenizer, self._spec.template, file.name, self._limit,
             self._spec.max_new_tokens,
         )  # fmt: skip
+        leaks = 0
+        if how is not None and self._library is not None:
+            reader.example_tokens = self._spec.sample_tokens
+            reader.examples, leaks = self._library.examples(
+                how, benchmark.items, self._spec.samples
+            )
         task = SHAPES[benchmark.shape](benchmark.items, reader)
         if reader.truncated:
             self._report.log(
@@ -118,13 +152,23 @@ class _Run:
                 "warning",
             )
         facts = self._facts | {"truncated": reader.truncated}
+        if how is not None:
+            facts |= {"knowledge": self._spec.knowledge, "samples": how, "leaks": leaks}
         hashes = [item.item_hash for item in benchmark.items]
-        for names in self._arms.passes():
+        shown = {item.item_hash: reader.shown_before(item) for item in benchmark.items}
+        for together in self._arms.passes():
+            models = [model for model in together if model in arms]
+            if not models:
+                continue
+            names = [arms[model] for model in models]
             self._report.phase(f"{file.name} · {', '.join(names)}")
             earlier = [self._finished.earlier(name, file, hashes, facts) for name in names]
             found = [part for part in earlier if part is not None]
             if len(found) < len(names):
-                found = self._score(names, file, benchmark.shape, task, facts)
+                scored = self._score(models, file, benchmark.shape, task, facts)
+                found = [
+                    _shown(part, name, shown) for part, name in zip(scored, names, strict=True)
+                ]
             else:
                 self._advance(len(hashes) * len(names))
             self._finished.add(found)
@@ -169,6 +213,12 @@ class _Run:
         self._report.progress(self._done, self._total, "items")
         if self._report.stop_requested():
             raise Stopped
+
+
+def _shown(part: EvaluationPart, arm: str, shown: dict[str, list[str]]) -> EvaluationPart:
+    """A part under its arm's name, with the samples that stood before each item."""
+    items = [row.model_copy(update={"samples": shown[row.item_hash]}) for row in part.items]
+    return part.model_copy(update={"arm": arm, "items": items})
 
 
 def _facts(spec: EvaluationSpec, model: Any, device: str, packed: bool) -> dict[str, Any]:

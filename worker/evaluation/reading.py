@@ -1,11 +1,15 @@
 """Items as token ids: the template, what a base wants around a prompt, and what it can read."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from shared.benchmarks import BenchmarkItem
 from shared.errors import BadData
-from shared.templates import render
+from shared.formats import Conversation, Turn
+from shared.retrieval import Sample
+from shared.templates import pieces
 from worker.framing import Frame, frame_of
 
 
@@ -21,15 +25,50 @@ class Reader:
     limit: int | None
     #: Room a generated answer may take.
     max_new_tokens: int
+    #: Samples that go before a prompt, the nearest last; and most tokens they may take.
+    examples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    example_tokens: int = 0
     truncated: int = field(default=0, init=False)
+    #: Versions of the samples that fitted, by prompt.
+    shown: dict[str, list[str]] = field(default_factory=dict, init=False)
 
     def prompt(self, text: str, lang: str, room: int) -> list[int]:
-        """An instruction in its template, leaving `room` tokens; its beginning is cut if need be.
+        """An instruction in its template after its samples, leaving `room` tokens; its beginning
+        is cut if need be.
 
         Cut at the beginning, because the template's end is what asks for the answer.
         """
-        ids, cut = self.fit(self.ids(render(self.template, text, lang=lang)), room)
+        examples = list(self.examples.get(text, ()))
+        plain = self._asked(text, lang, ())
+        ids = self._asked(text, lang, examples) if examples else plain
+        most = len(plain) + self.example_tokens
+        if self.limit is not None:
+            most = min(most, self.limit - room - self.frame.size)
+        while examples and len(ids) > most:
+            # Whole samples go, the least similar first: half a sample is a wrong one.
+            del examples[0]
+            ids = self._asked(text, lang, examples)
+        if examples:
+            self.shown[text] = [each.version for each in examples]
+        ids, cut = self.fit(ids, room)
         self.truncated += cut
+        return ids
+
+    def shown_before(self, item: BenchmarkItem) -> list[str]:
+        """Versions of the samples that stood before an item."""
+        return self.shown.get(getattr(item, "prompt", ""), [])
+
+    def _asked(self, text: str, lang: str, examples: Sequence[Sample]) -> list[int]:
+        """Samples as earlier turns of a conversation, then the question, in the template."""
+        turns: list[Turn] = []
+        for each in examples:
+            turns += [Turn("user", each.instruction, each.input), Turn("assistant", each.output)]
+        row = Conversation((*turns, Turn("user", text)))
+        ids: list[int] = []
+        for piece in pieces(self.template, row, lang=lang):
+            ids += self.ids(piece.text)
+            if piece.ends and self.tokenizer.eos_token_id is not None:
+                ids.append(self.tokenizer.eos_token_id)
         return ids
 
     def ids(self, text: str) -> list[int]:
