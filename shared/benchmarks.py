@@ -1,4 +1,4 @@
-"""Benchmark files: items of one shape (choice, generate, continuation), checked row by row."""
+"""Benchmark files: items of one shape (choice, generate, continuation, instruct), checked."""
 
 import hashlib
 import json
@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from shared.errors import LANGUAGES
+from shared.instructions import Check
 from shared.json_rows import bad_rows, read_values
 from shared.metrics import Shape
 
@@ -110,12 +111,26 @@ class ContinuationItem(BenchmarkItem):
         return self
 
 
-Item = ChoiceItem | GenerateItem | ContinuationItem
+class InstructItem(BenchmarkItem):
+    """A task, and what an answer must be that does as it is told."""
+
+    shape = "instruct"
+    prompt: StrictStr
+    checks: list[Check] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "InstructItem":
+        _filled(prompt=self.prompt)
+        return self
+
+
+Item = ChoiceItem | GenerateItem | ContinuationItem | InstructItem
 #: A row is of the shape whose key it has.
 _SHAPES: dict[str, type[Item]] = {
     "choices": ChoiceItem,
     "references": GenerateItem,
     "continuation": ContinuationItem,
+    "checks": InstructItem,
 }
 
 

@@ -82,9 +82,21 @@ def bootstrap(tops: Floats, bottoms: Floats, groups: Groups, *, draws: int, seed
     return out
 
 
-def tails() -> list[float]:
-    """The two quantiles that leave the confidence level between them."""
-    return [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+def tails(clusters: int) -> list[float]:
+    """The two quantiles of a bootstrap that leave the confidence level between them.
+
+    Drawn scores vary less than scores do, by sqrt((G-1)/G), and their spread is itself a guess;
+    so the tails are taken further out, as far as t(G-1) is beyond the normal distribution
+    (expanded percentiles, Hesterberg 2015). Of 40 clusters: 2.1 % instead of 2.5 %.
+    """
+    below = float(special.ndtr(-np.sqrt(clusters / (clusters - 1)) * t_quantile(clusters)))
+    return [below, 1 - below]
+
+
+def expanded(p: float, clusters: int) -> float:
+    """A two-sided p read off bootstrap draws, corrected as `tails` corrects an interval."""
+    beyond = special.ndtri(p / 2) * np.sqrt((clusters - 1) / clusters)
+    return min(1.0, 2 * float(special.stdtr(clusters - 1, beyond)))
 
 
 def detectable(error: float) -> float:

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from shared.errors import Language
 
-Shape = Literal["choice", "generate", "continuation"]
+Shape = Literal["choice", "generate", "continuation", "instruct"]
 #: All languages of a benchmark together.
 ALL = "all"
 
@@ -60,9 +60,16 @@ _ALL_METRICS = (
     _share("rouge1", "ROUGE-1", "ROUGE-1", "generate", binary=False),
     _share("rouge2", "ROUGE-2", "ROUGE-2", "generate", binary=False),
     _share("rougeL", "ROUGE-L", "ROUGE-L", "generate", binary=False, primary=True),
+    _share("chrf", "chrF", "chrF", "generate", binary=False),
     _share("f1", "Token F1", "词元 F1", "generate", binary=False),
     _share("exact_match", "Exact match", "完全匹配", "generate"),
     _share("unfinished", "Cut at the limit", "因上限中断", "generate", higher_is_better=False),
+    _share("in_language", "In the asked language", "语言一致", "generate"),
+    _share("distinct2", "Distinct bigrams", "二元组多样性", "generate", binary=False),
+    _share("repetition", "Repeated 4-grams", "四元组重复率", "generate", binary=False,
+           higher_is_better=False),
+    _share("followed", "Instructions followed", "指令全部遵循", "instruct", primary=True),
+    _share("checks", "Checks passed", "通过的检查", "instruct", binary=False),
     Metric(
         name="bits_per_byte", title={"en": "Bits per byte", "zh": "每字节比特数"},
         shape="continuation", higher_is_better=False, kind="ratio",

@@ -17,6 +17,7 @@ from shared.intervals import (
     bonett_price,
     bootstrap,
     detectable,
+    expanded,
     holm,
     mcnemar_midp,
     standard_error,
@@ -169,13 +170,13 @@ def estimate(of: Sample, *, seed: int = 0, draws: int = DRAWS) -> Estimate:
     """A score with its 95 % interval.
 
     0/1 values: Wilson's score interval (1927) on the effective number of items; other means:
-    mean ± t(G-1)·SE, cluster-robust; ratios: percentile bootstrap over clusters.
+    mean ± t(G-1)·SE, cluster-robust; ratios: percentile bootstrap over clusters, expanded.
     """
     low = high = float("nan")
     if of.clusters > 1:
         if of.metric.kind == "ratio":
             scores = _drawn(draws, seed, of)[0]
-            low, high = np.quantile(scores, tails())
+            low, high = np.quantile(scores, tails(of.clusters))
         elif of.metric.binary:
             low, high = wilson(of.score, _effective(of))
         else:
@@ -257,17 +258,18 @@ def gain_recovered(
             ratios = (drawn[1] - drawn[0]) / (drawn[2] - drawn[0])
         ratios = ratios[~np.isnan(ratios)]
         if len(ratios):
-            low, high = np.quantile(ratios, tails(), method="inverted_cdf")
+            low, high = np.quantile(ratios, tails(floor.clusters), method="inverted_cdf")
     return Recovery(value=value, low=float(low), high=float(high), fused=gains[0], native=gains[1])
 
 
 def _resampled(before: Sample, after: Sample, draws: int, seed: int) -> tuple[float, float, float]:
-    """Interval and two-sided p of a difference of ratios: p = 2·(1 + draws beyond 0)/(B + 1)."""
+    """Interval and p = 2·(1 + draws beyond 0)/(B + 1) of a difference, as few clusters ask."""
     drawn = _drawn(draws, seed, before, after)
     change = drawn[1] - drawn[0]
-    low, high = np.quantile(change, tails())
+    low, high = np.quantile(change, tails(before.clusters))
     beyond = min(int((change <= 0).sum()), int((change >= 0).sum()))
-    return float(low), float(high), min(1.0, 2 * (1 + beyond) / (draws + 1))
+    p = min(1.0, 2 * (1 + beyond) / (draws + 1))
+    return float(low), float(high), expanded(p, before.clusters)
 
 
 def _linear(of: Sample) -> Floats:

@@ -32,7 +32,7 @@ def rows_of(path: Path, kind: str, format: str, limit: int = PREVIEW) -> list[di
     found = read_benchmark(path).items[:limit]
     return [
         {
-            key: "\n".join(value) if isinstance(value, list) else value
+            key: "\n".join(map(str, value)) if isinstance(value, list) else value
             for key, value in item.model_dump(exclude_none=True).items()
         }
         for item in found

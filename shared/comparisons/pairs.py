@@ -7,7 +7,13 @@ from enum import StrEnum
 from sqlmodel import Session
 
 from shared import results
-from shared.benchmarks import ChoiceItem, GenerateItem, Item, read_benchmark
+from shared.benchmarks import (
+    ChoiceItem,
+    GenerateItem,
+    InstructItem,
+    Item,
+    read_benchmark,
+)
 from shared.comparisons.model import ComparisonTable
 from shared.errors import GraftError
 from shared.metrics import ALL, Metric
@@ -122,6 +128,10 @@ def _question(item: Item | None) -> tuple[str, list[str]]:
         return f"{item.prompt}\n\n{offered}", [item.choices[item.answer]]
     if isinstance(item, GenerateItem):
         return item.prompt, item.references
+    if isinstance(item, InstructItem):
+        asked = [each.kind if each.value is None else f"{each.kind}: {each.value}"
+                 for each in item.checks]  # fmt: skip
+        return item.prompt, asked
     return item.context, [item.continuation]
 
 

@@ -33,8 +33,8 @@ class EvaluationSpec(Spec):
         picks="adapter",
     )
     benchmarks: list[str] = parameter(
-        en=("Benchmarks", "Files of choice, generate or continuation items."),
-        zh=("评测集", "选择、生成或续写类评测文件。"),
+        en=("Benchmarks", "Files of choice, generate, continuation or instruct items."),
+        zh=("评测集", "选择、生成、续写或指令类评测文件。"),
         picks="benchmark",
         min_length=1,
     )

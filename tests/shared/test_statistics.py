@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from shared.evaluations import ItemRow
-from shared.intervals import bonett_price, bootstrap, mcnemar_midp, standard_error, wilson
+from shared.intervals import (
+    bonett_price,
+    bootstrap,
+    expanded,
+    mcnemar_midp,
+    standard_error,
+    tails,
+    wilson,
+)
 from shared.metrics import METRICS, Metric, aggregate, metrics_of, primary_metric
 from shared.statistics import (
     Difference,
@@ -255,11 +263,12 @@ def test_a_gain_that_may_be_none_is_not_reportable():
 
 
 def test_every_shape_has_one_primary_metric_and_titles_in_both_languages():
-    for shape, name in [("choice", "accuracy"), ("generate", "rougeL")]:
+    named = {"choice": "accuracy", "generate": "rougeL", "instruct": "followed"}
+    for shape, name in named.items():
         assert primary_metric(shape).name == name == metrics_of(shape)[0].name
     assert primary_metric("continuation").keys == ("bits", "bytes")
     assert all(metric.title["en"] and metric.title["zh"] for metric in METRICS.values())
-    assert sum(metric.primary for metric in METRICS.values()) == 3
+    assert sum(metric.primary for metric in METRICS.values()) == 4
     with pytest.raises(KeyError):
         primary_metric("essay")
 
@@ -315,3 +324,12 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty():
 
     assert 0.93 <= _share_of(800, share) <= 0.97
     assert 0.93 <= _share_of(800, difference) <= 0.975
+
+
+def test_few_clusters_widen_a_bootstrap_as_much_as_students_t_does():
+    assert tails(100_000) == pytest.approx([0.025, 0.975], abs=1e-4)
+    low, high = tails(10)
+    # z of the tail is t(9) * sqrt(10/9) = 2.384.
+    assert (low, high) == pytest.approx((0.00855, 0.99145), abs=1e-4)
+    assert expanded(2 * low, 10) == pytest.approx(0.05)
+    assert expanded(1.0, 10) == 1.0

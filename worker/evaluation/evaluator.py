@@ -15,7 +15,7 @@ from shared.orders import DataFile, WorkOrder
 from shared.specs import Choosing, EvaluationSpec
 from shared.templates import fingerprint
 from worker.checkpoints import load_base
-from worker.evaluation import choice, continuation, generate
+from worker.evaluation import choice, continuation, generate, instruct
 from worker.evaluation.arms import Arms
 from worker.evaluation.augment import Library
 from worker.evaluation.budget import tokens_at_once
@@ -34,6 +34,7 @@ SHAPES: dict[Shape, Prepare] = {
     "choice": choice.prepare,
     "generate": generate.prepare,
     "continuation": continuation.prepare,
+    "instruct": instruct.prepare,
 }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from rouge_score.rouge_scorer import RougeScorer
 
+from shared.instructions import in_language
+
 #: Scripts written without spaces: kana, and Han with its extensions.
 _SCRIPTS = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"[{_SCRIPTS}]|[^\W_{_SCRIPTS}]+")
@@ -33,14 +35,53 @@ _ROUGE = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_Tokenizer())
 def answer_values(answer: str, references: Sequence[str]) -> dict[str, float]:
     """ROUGE-1/2/L (F, no stemming; Lin 2004), token F1 and exact match, each in [0, 1].
 
-    Each is the best over the references, so that any good answer counts in full.
+    Also chrF. Each is the best over the references, so that any good answer counts in full.
     """
     rouge = _ROUGE.score_multi(list(references), answer)
     return {
         **{name: float(found.fmeasure) for name, found in rouge.items()},
+        "chrf": max(chrf(answer, reference) for reference in references),
         "f1": max(f1(answer, reference) for reference in references),
         "exact_match": float(any(same(answer, reference) for reference in references)),
     }
+
+
+def own_values(answer: str, lang: str) -> dict[str, float]:
+    """What an answer shows without any reference: its language, and how it repeats itself."""
+    return {
+        "in_language": float(in_language(answer, lang)),
+        "distinct2": _distinct(answer, 2),
+        "repetition": 1 - _distinct(answer, 4),
+    }
+
+
+def _distinct(text: str, n: int) -> float:
+    """Share of different n-grams among all (Li et al. 2016); 1 of a text too short for any."""
+    words = tokens(text)
+    grams = [tuple(words[at : at + n]) for at in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 1.0
+
+
+def chrf(answer: str, reference: str, *, order: int = 6, beta: float = 2.0) -> float:
+    """Character n-gram F-score without spaces (Popović 2015), precision and recall averaged over
+    the orders that both texts are long enough for, as sacrebleu does; in [0, 1]."""
+    given, wanted = "".join(answer.split()), "".join(reference.split())
+    precisions, recalls = [], []
+    for n in range(1, order + 1):
+        one, other = _grams(given, n), _grams(wanted, n)
+        if one and other:
+            same = (one & other).total()
+            precisions.append(same / one.total())
+            recalls.append(same / other.total())
+    if not precisions:
+        return 0.0
+    precision, recall = (sum(each) / len(each) for each in (precisions, recalls))
+    below = beta**2 * precision + recall
+    return (1 + beta**2) * precision * recall / below if below else 0.0
+
+
+def _grams(text: str, n: int) -> Counter[str]:
+    return Counter(text[at : at + n] for at in range(len(text) - n + 1))
 
 
 def f1(answer: str, reference: str) -> float:

@@ -333,3 +333,33 @@ def test_a_prompt_longer_than_the_base_loses_its_beginning_aloud(order):
 def test_an_answer_length_that_leaves_no_prompt_is_refused_by_name(order):
     with pytest.raises(BadData, match=r"tell: an answer of 512 tokens leaves no room"):
         evaluate(order({"tell": GENERATES}, max_new_tokens=512), Silent())
+
+
+def test_instructions_are_checked_on_the_greedy_answer(order):
+    asked = {"prompt": "Name the capital of France.", "lang": "en"}
+    checks = [{"kind": "at_most_words", "value": 500}, {"kind": "includes", "value": "zzqzz"}]
+    result = evaluate(
+        order({
+            "obey": [asked | {"checks": checks}, asked | {"checks": checks[:1]}],
+            "tell": [asked | {"references": ["Paris"]}],
+        }),
+        Silent(),
+    )  # fmt: skip
+    both, one = rows_of(result, "base", "obey")
+    assert both.values == {"followed": 0.0, "checks": 0.5}
+    assert one.values == {"followed": 1.0, "checks": 1.0}
+    assert both.output == one.output == rows_of(result, "base", "tell")[0].output != ""
+
+
+def test_an_adapter_that_cannot_be_stacked_is_scored_alone_in_its_place(
+    order, adapters, tiny_llama, tmp_path
+):
+    dora = write_adapter(tiny_llama, tmp_path / "dora", use_dora=True, seed=5, scale=0.2)
+    named = {"dora": dora, **adapters}
+    result = evaluate(order({"quiz": CHOICES}, adapters=named), Silent())
+    assert [part.arm for part in result.parts] == ["base", *named]
+    assert [part.engine["together"] for part in result.parts] == [1, 1, 2, 2]
+    reference = Reference(tiny_llama, dora)
+    found = rows_of(result, "dora", "quiz")[0]
+    values = reference.choices(CHOICES[0])
+    assert found.values["margin"] == pytest.approx(values[0] - max(values[1:]), abs=1e-4)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.evaluation.text import answer_values, f1, same, tokens
+from worker.evaluation.text import answer_values, chrf, f1, own_values, same, tokens
 
 
 def test_tokens_are_han_characters_and_words_of_other_scripts():
@@ -46,3 +46,26 @@ def test_texts_of_marks_only_are_equal_only_when_they_are_the_same():
     assert not same("+", "-")
     assert not same("", "-")
     assert f1("->", "->") == 1
+
+
+def test_chrf_is_sacrebleus():
+    # sacrebleu 2.6.0: CHRF().sentence_score(answer, [reference]).score / 100
+    pairs = {
+        ("the cat sat on a mat", "the cat is on the mat"): 0.3703545302214975,
+        ("河水流向大海", "河水慢慢流向大海边"): 0.2923632880529432,
+        ("ab", "abc"): 0.6363636363636362,
+        ("x", "y"): 0.0,
+        ("", "y"): 0.0,
+    }
+    for (answer, reference), wanted in pairs.items():
+        assert chrf(answer, reference) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_an_answer_that_repeats_itself_or_answers_in_another_language_shows_it():
+    looping = own_values("好的好的好的好的好的", "en")
+    assert looping["repetition"] > 0.5
+    assert looping["distinct2"] < 0.3
+    assert looping["in_language"] == 0
+    assert own_values("The river runs to the sea.", "en") == {
+        "in_language": 1.0, "distinct2": 1.0, "repetition": 0.0,
+    }  # fmt: skip
