@@ -30,6 +30,18 @@ class Form:
         """The session key of a parameter's widget."""
         return f"draft.{self.prefix}.{name}"
 
+    def put(self, values: Mapping[str, Any]) -> None:
+        """Set what the form shows; parameters without a value here and not picked get defaults."""
+        for each in parameters(self.spec):
+            if each.required or each.picks:
+                continue
+            value = values.get(each.name, each.default)
+            if each.many:
+                value = ", ".join(map(str, value or []))
+            st.session_state[self.key(each.name)] = (
+                each.type(value) if each.type in (int, float) else value
+            )
+
     def basic(
         self, *, leave_out: Sequence[str] = (), only_one: Sequence[str] = ()
     ) -> dict[str, Any]:
@@ -106,7 +118,8 @@ class Form:
         names = [choice.name for choice in offered]
         common["format_func"] = self._shown(offered)
         common["placeholder"] = self.words("submit.choose" if names else "submit.none")
-        _forget_gone(common["key"], names)
+        if parameter.picks != "mixture":
+            _forget_gone(common["key"], names)
         if parameter.many:
             return st.multiselect(options=names, max_selections=most, **common)
         index = names.index(parameter.default) if parameter.default in names else None

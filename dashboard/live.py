@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import charts, moments, parts, queries
+from dashboard import audit_view, charts, moments, parts, queries
 from dashboard.language import Words
 from shared import db, jobs
 from shared.errors import Language, explain
@@ -115,7 +115,7 @@ def log(words: Words, lines: list[LogLine], total: int) -> None:
 
 
 def _log_line(line: LogLine, language: Language) -> str:
-    mark = "" if line.level == "info" else f"{line.level.upper()} "
+    mark = "" if line.level in ("info", audit_view.LEVEL) else f"{line.level.upper()} "
     return f"{moments.clock(line.at)[11:]}  {mark}{line.said(language)}"
 
 
@@ -128,6 +128,7 @@ def panel(words: Words, job_id: str) -> JobState:
         points = jobs.metrics(session, job.id)
         lines = queries.log_tail(session, job.id, LOG_LINES)
         total = queries.log_length(session, job.id)
+        audited = queries.lines_of_level(session, job.id, audit_view.LEVEL)
         now = queries.now(session)
     failure(words, job)
     why_waiting(words, job, waits, needed)
@@ -140,4 +141,5 @@ def panel(words: Words, job_id: str) -> JobState:
             log(words, lines, total)
     else:
         log(words, lines, total)
+    audit_view.show(words, job, audited)
     return JobState(job.state)

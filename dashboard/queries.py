@@ -47,6 +47,13 @@ def log_tail(session: Session, job_id: str, lines: int) -> list[LogLine]:
     return list(session.exec(query.limit(lines)).all())[::-1]
 
 
+def lines_of_level(session: Session, job_id: str, level: str) -> list[LogLine]:
+    """A job's log lines of that level from its latest attempt that wrote any, in order."""
+    query = select(LogLine).where(LogLine.job_id == job_id, LogLine.level == level)
+    found = list(session.exec(query.order_by(col(LogLine.id))).all())
+    return [line for line in found if line.epoch == found[-1].epoch]
+
+
 def log_length(session: Session, job_id: str) -> int:
     """How many lines a job's log has."""
     query = select(func.count()).select_from(LogLine).where(LogLine.job_id == job_id)

@@ -12,6 +12,7 @@ from shared import db, jobs, why
 from shared.config import settings
 from shared.errors import GraftError
 from shared.specs import FUSION_METHODS, SPECS, TRANSFERS, EvaluationSpec, parse_spec
+from shared.specs.recipes import RECIPES
 
 _DONE, _CLEAR = "submit.done", "submit.clear"
 
@@ -65,10 +66,32 @@ def needs(words: Words, kind: str, offered: Offers) -> bool:
 
 
 def train(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
-    """The form of a training."""
+    """The form of a training; a recipe fills it in."""
     form = Form(SPECS["train"], "train", words, offered)
+    chosen = st.selectbox(
+        words("submit.recipe"),
+        list(RECIPES),
+        index=None,
+        placeholder=words("submit.recipe.none"),
+        key="draft.recipe",
+        on_change=fill_in,
+        args=(form,),
+        persist_state="session",
+    )
+    if chosen:
+        found = RECIPES[chosen]
+        st.caption(found.zh if words.language == "zh" else found.en)
+        about = {"base": found.base, "format": found.format, "source": found.source}
+        st.caption(words("submit.recipe.for", **about))
     values = form.basic() | fold(words, "train", form)["train"]
     return values | {"kind": "train"}, form.missing
+
+
+def fill_in(form: Form) -> None:
+    """Put the chosen recipe's values into the form; the others go back to their defaults."""
+    chosen = st.session_state.get("draft.recipe")
+    if chosen:
+        form.put(RECIPES[chosen].values)
 
 
 def fuse(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:

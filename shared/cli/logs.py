@@ -48,5 +48,5 @@ def logs(job: str, follow: bool) -> None:
 def _text(line: LogLine) -> str:
     if wants_json():
         return json.dumps(line.model_dump(mode="json"), ensure_ascii=False)
-    level = "" if line.level == "info" else f"{line.level}: "
+    level = "" if line.level in ("info", "audit") else f"{line.level}: "
     return f"{clock(line.at)}  {level}{line.said(language())}"

@@ -23,6 +23,7 @@ from shared.specs import (
     FusionSpec,
     TrainingSpec,
     parse_spec,
+    recipes,
 )
 from shared.specs.parameters import Parameter, parameters
 from shared.sweeps import submit_sweep
@@ -195,9 +196,10 @@ def _start(file: Path | None, kind: str) -> dict[str, Any]:
 def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
     """The body of `submit train` and `submit evaluate`."""
 
-    def run(file: Path | None, **values: Any) -> int:
+    def run(file: Path | None, recipe: str | None = None, **values: Any) -> int:
         asked = {name: values.pop(name) for name in _ASKED}
-        data = {"kind": kind} | _start(file, kind) | given(values, own)
+        start = {"kind": kind} | (recipes.recipe(recipe) if recipe else {})
+        data = start | _start(file, kind) | given(values, own)
         require(data, own)
         return _submit(data, **asked)
 
@@ -210,7 +212,14 @@ _METHODS = {name: parameters(spec) for name, spec in FUSION_METHODS.items()}
 
 flags(_TRAIN)(
     submit.command("train", help=say("Train an adapter.", "训练一个适配器。"))(
-        _queueing(_flat_spec("train", _TRAIN))
+        click.option(
+            "--recipe",
+            type=OneOf(list(recipes.RECIPES)),
+            help=say(
+                "Begin with a published recipe's values; flags override them.",
+                "以已发表配方的取值为起点；参数可覆盖。",
+            ),
+        )(_queueing(_flat_spec("train", _TRAIN)))
     )
 )
 flags(_EVALUATE)(

@@ -105,7 +105,7 @@ class OptimiserParameters(Spec):
         ge=0,
         lt=1,
     )
-    schedule: Literal["cosine", "constant"] = parameter(
+    schedule: Literal["cosine", "linear", "constant"] = parameter(
         "cosine",
         en=("Schedule", "What the rate does after warm-up."),
         zh=("学习率曲线", "预热之后学习率的变化方式。"),

@@ -1,17 +1,22 @@
 """Forms drawn from the specs: what is typed becomes the job's spec, or a sentence says why not."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import filled
+from dashboard.forms import Form
+from dashboard.language import Words
+from dashboard.queries import Choice
 from pages import Open, texts
 from shared import db, jobs
 from shared.errors import LANGUAGES, Language
 from shared.specs import FUSION_METHODS, SPECS, TRANSFERS, parse_spec
 from shared.specs.parameters import parameters
+from shared.specs.recipes import RECIPES
 
 
 def _send(app: AppTest, kind: str) -> AppTest:
@@ -53,7 +58,7 @@ def test_every_parameter_of_every_spec_is_a_field_with_its_flag(
 
 
 def _widgets(app: AppTest) -> list[Any]:
-    kinds = (app.text_input, app.number_input, app.selectbox, app.multiselect)
+    kinds = (app.text_input, app.number_input, app.selectbox, app.multiselect, app.toggle)
     return [widget for kind in kinds for widget in kind]
 
 
@@ -93,6 +98,33 @@ def test_changed_values_reach_the_spec_with_their_types(small: Path, open_page: 
     assert spec["target_modules"] == ["q_proj", "v_proj"]
     assert spec["schedule"] == "constant"
     assert "changed：排队中，第 4 位" in texts(app)
+
+
+def test_a_recipe_fills_the_form_in_and_names_its_source(small: Path, open_page: Open) -> None:
+    app = _fill_training(open_page("submit"), "by-recipe")
+    app.number_input(key="draft.train.rank").set_value(4)
+    app = app.selectbox(key="draft.recipe").set_value("belle-lora").run()
+    assert "From LianjiaTech/BELLE" in texts(app)
+    app = _send(app, "train")
+    spec = _newest().spec
+    wanted = RECIPES["belle-lora"].values
+    assert {name: spec[name] for name in wanted} == wanted
+    assert (spec["name"], spec["dataset"]) == ("by-recipe", filled.TRAINING)
+
+
+def test_a_mixture_of_datasets_can_be_typed_and_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "draft.train.dataset"
+    drawn: dict[str, Any] = {}
+    page = SimpleNamespace(
+        session_state={key: "a:2,b:1"}, selectbox=lambda **given: drawn.update(given)
+    )
+    monkeypatch.setattr("dashboard.forms.st", page)
+    offered = {"mixture": [Choice("a"), Choice("b")]}
+    form = Form(SPECS["train"], "train", Words("en"), offered)
+    dataset = next(each for each in parameters(SPECS["train"]) if each.name == "dataset")
+    form._widget(dataset, None)
+    assert drawn["accept_new_options"]
+    assert page.session_state[key] == "a:2,b:1"
 
 
 def test_what_is_missing_is_named_by_its_title(small: Path, open_page: Open) -> None:

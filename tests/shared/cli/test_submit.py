@@ -55,6 +55,13 @@ def test_a_spec_file_is_submitted_and_flags_override_it(stocked: Graft, tmp_path
     assert json.loads(again.stdout)["spec"]["rank"] == 3
 
 
+def test_a_recipe_is_where_a_training_begins_and_flags_override_it(stocked: Graft) -> None:
+    result = stocked(*TRAIN, "--recipe", "belle-lora", "--rank", "2", "--json")
+    spec = json.loads(result.stdout)["spec"]
+    assert (spec["template"], spec["max_length"], spec["seed"]) == ("belle", 1024, 1234)
+    assert spec["rank"] == 2
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

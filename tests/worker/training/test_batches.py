@@ -79,5 +79,7 @@ def test_the_rate_rises_to_its_peak_and_falls_towards_zero() -> None:
 
 
 def test_a_constant_rate_stays_at_its_peak_and_no_warm_up_starts_there() -> None:
+    parameters = spec(learning_rate=0.1, warmup_ratio=0, schedule="linear")
+    assert [learning_rate(step, 4, parameters) for step in (0, 2, 4)] == [0.1, 0.05, 0]
     parameters = spec(learning_rate=0.1, warmup_ratio=0, schedule="constant")
     assert [learning_rate(step, 3, parameters) for step in range(3)] == [0.1, 0.1, 0.1]
