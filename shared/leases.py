@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlmodel import Session, SQLModel
 
 from shared import attempts, events
+from shared.bulk import is_sqlite, recordset
 from shared.claims import Choice, Claim
 from shared.clock import db_now
 from shared.errors import HostLost
@@ -110,12 +111,16 @@ def renew(session: Session, held: list[Claim], lease_seconds: float) -> set[tupl
     """RENEW every lease of a host in one statement; return the (job, epoch) still held."""
     if not held:
         return set()
+    table = _JOB.id.table
+    pairs = [{"id": claim.job_id, "epoch": claim.epoch} for claim in held]
+    if is_sqlite(session):
+        mine = tuple_(_JOB.id, _JOB.epoch).in_([tuple(pair.values()) for pair in pairs])
+    else:
+        given = recordset(table, pairs)
+        mine = and_(_JOB.id == given.c.id, _JOB.epoch == given.c.epoch)
     renewed = session.connection().execute(
-        update(_JOB.id.table)
-        .where(
-            tuple_(_JOB.id, _JOB.epoch).in_([(c.job_id, c.epoch) for c in held]),
-            _JOB.state == JobState.RUNNING,
-        )
+        update(table)
+        .where(mine, _JOB.state == JobState.RUNNING)
         .values(lease_until=db_now() + lease_seconds)
         .returning(_JOB.id, _JOB.epoch)
     )

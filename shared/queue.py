@@ -5,13 +5,16 @@ The database decides what runs, so nothing here retries, acknowledges late or ke
 """
 
 import threading
+from functools import lru_cache
 from typing import Any
 
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from shared import notices
 from shared.config import settings
 
 RUN_JOB = "graft.run_job"
@@ -77,25 +80,58 @@ def host_queue(host: str) -> str:
 
 
 def hint(job_id: str, *, host: str | None = None) -> bool:
-    """Tell a worker (of that host) to look at the queue; False when no broker took it in time.
+    """Tell a worker (of that host) to look at the queue; False when no hint was taken in time.
 
-    Publishing to a stalled broker blocks for many seconds, so it happens beside the caller, who
-    waits half a second at most: the row is safe already, and workers poll.
+    PostgreSQL passes it on at once. Publishing to a stalled broker blocks for many seconds, so it
+    happens beside the caller, who waits half a second at most, and not at all where the database
+    has told a worker already: the row is safe, and workers poll.
     """
+    told = _notify(host)
     broker = settings().broker
     if broker is None:
-        return False
-    sent = threading.Event()
-    threading.Thread(target=_send, args=(broker, job_id, host, sent), daemon=True).start()
-    return sent.wait(0.5)
+        return told
+    sent = _sender(broker).send(job_id, host)
+    return told or sent.wait(0.5)
 
 
-def _send(broker: str, job_id: str, host: str | None, sent: threading.Event) -> None:
+def _notify(host: str | None) -> bool:
     try:
-        with make_app(broker) as app:
-            queue = QUEUE if host is None else Queue(host_queue(host))
-            app.send_task(RUN_JOB, args=[job_id], queue=queue)
-        sent.set()
-    except (KombuError, RedisError, OSError):
-        # The caller sees the missing event; the sweeper sends the hint again.
-        return
+        return notices.send(host)
+    except (OperationalError, DBAPIError):
+        return False
+
+
+class _Sender:
+    """Publishes hints from a thread of its own; those that wait for the same host become one."""
+
+    def __init__(self, broker: str) -> None:
+        self._app = make_app(broker)
+        self._waiting: dict[str | None, tuple[str, threading.Event]] = {}
+        self._any = threading.Condition()
+        threading.Thread(target=self._serve, name="hinting", daemon=True).start()
+
+    def send(self, job_id: str, host: str | None) -> threading.Event:
+        """Queue a hint; the event is set once the broker has it."""
+        with self._any:
+            _, sent = self._waiting.setdefault(host, (job_id, threading.Event()))
+            self._any.notify()
+        return sent
+
+    def _serve(self) -> None:
+        while True:
+            with self._any:
+                self._any.wait_for(lambda: self._waiting)
+                host = next(iter(self._waiting))
+                job_id, sent = self._waiting.pop(host)
+            try:
+                queue = QUEUE if host is None else Queue(host_queue(host))
+                self._app.send_task(RUN_JOB, args=[job_id], queue=queue)
+                sent.set()
+            except (KombuError, RedisError, OSError):
+                # The caller sees the missing event; the sweeper sends the hint again.
+                continue
+
+
+@lru_cache(maxsize=4)
+def _sender(broker: str) -> _Sender:
+    return _Sender(broker)

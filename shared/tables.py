@@ -73,8 +73,9 @@ class Job(SQLModel, table=True):
             sqlite_where=text("state = 'queued'"),
         ),
         Index(
+            # Without `lease_until`, so that a renewal touches no index.
             "job_running",
-            "lease_until",
+            "host",
             postgresql_where=text("state = 'running'"),
             sqlite_where=text("state = 'running'"),
         ),

@@ -4,12 +4,12 @@ import logging
 import signal
 import sys
 
-from shared import schema
+from shared import db, schema
 from shared.config import settings
 from shared.errors import GraftError
 from worker.host import HostAgent
 from worker.runners import Runners
-from worker.tasks import listen
+from worker.tasks import hear, listen
 
 
 def main(runners: Runners | None = None) -> int:
@@ -28,6 +28,8 @@ def main(runners: Runners | None = None) -> int:
             logging.info("no broker: looking for jobs every %.0f s", settings().poll_seconds)
         else:
             listen(broker, agent)
+        if db.engine().dialect.name != "sqlite":
+            hear(agent)
         agent.run()
     except GraftError as wrong:
         logging.error("%s", wrong)

@@ -18,8 +18,8 @@ from worker.runners import Runners
 from worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
-#: Jobs of each owner that are looked at, beside one a card.
-_WINDOW = 16
+#: Jobs of each owner that are looked at, beside one a free card: behind those that do not fit.
+_WINDOW = 8
 
 
 class HostAgent:
@@ -56,8 +56,16 @@ class HostAgent:
             self._end_attempts()
             for loop in loops:
                 loop.join()
+            self._sign_off()
             self.runners.stop()
             lock.close()
+
+    def _sign_off(self) -> None:
+        try:
+            with db.writing() as session:
+                registration.sign_off(session, self._incarnation)
+        except (OperationalError, DBAPIError) as away:
+            logger.warning("not signed off, database away: %s", away.orig)
 
     def stop(self) -> None:
         """Begin to stop: running jobs save a checkpoint and go back to the queue."""
@@ -73,10 +81,20 @@ class HostAgent:
             self._slots.wait_for(self._has_room, timeout)
         self._look.set()
 
+    def look(self) -> None:
+        """Look at the queue now, also where there is no room."""
+        self._look.set()
+
     def _has_room(self) -> bool:
         """May another job fit? On GPUs several may share a card, so there it may always."""
-        held = sum(len(each.claim.cards) for each in self._busy)
-        return self.devices.device != "cpu" or held < len(self.devices.cards)
+        return self._free() > 0
+
+    def _free(self) -> int:
+        """How many cards may take a job."""
+        cards = len(self.devices.cards)
+        if self.devices.device != "cpu":
+            return cards
+        return cards - sum(len(each.claim.cards) for each in self._busy)
 
     def _claim_until_stopped(self) -> None:
         while not self.stopping.is_set():
@@ -90,24 +108,28 @@ class HostAgent:
             self._look.wait(settings().poll_seconds * random.uniform(0.75, 1.25))
 
     def _start_some(self) -> bool:
-        """Claim and start what should run here now; False when nothing does."""
-        if not self._has_room() or room.trouble() is not None:
+        """Claim and start what should run here now; False when nothing does.
+
+        A full host looks too: what waits may make something that runs give way.
+        """
+        if room.trouble() is not None:
             return False
         with db.writing() as session:
-            if not registration.is_accepting(session):
+            row = registration.row(session)
+            if row is None or not row.accepting:
                 return False
             closed = self._cards.taken(self._our_cards())
-            registration.note_closed(session, closed)
+            registration.note_closed(session, row, closed)
             found = dispatch(
                 session,
                 host=settings().host_name,
                 device=self.devices.device,
                 lease_seconds=settings().lease_seconds,
-                window=len(self.devices.cards) + _WINDOW,
+                window=self._free() + _WINDOW,
                 closed=closed,
             )
             for claim in found.claims:
-                registration.remember_base(session, base_of(claim.spec))
+                registration.remember_base(row, base_of(claim.spec))
         for claim in found.claims:
             self._start(claim)
         for host in found.elsewhere:
@@ -122,13 +144,16 @@ class HostAgent:
         # On a CPU the slot is the job's alone; a GPU is, unless the job asked for a part of it.
         whole = self.devices.device == "cpu" or not claim.shares_cards
         locks = self._cards.lock(claim.cards, whole=whole)
-        supervisor = Supervisor(claim, self.runners, self.devices.device, locks or [])
+        supervisor = self._supervisor(claim, locks or [])
         with self._slots:
             self._busy.append(supervisor)
         if locks is None:
             supervisor.refuse_cards()
         name = f"job-{claim.job_id}"
         threading.Thread(target=self._supervise, args=(supervisor,), name=name).start()
+
+    def _supervisor(self, claim: Claim, card_locks: list[int]) -> Supervisor:
+        return Supervisor(claim, self.runners, self.devices.device, card_locks)
 
     def _supervise(self, supervisor: Supervisor) -> None:
         claim = supervisor.claim

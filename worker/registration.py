@@ -90,31 +90,38 @@ def beat(session: Session, incarnation: str, trouble: dict[str, Any] | None = No
     return alive.rowcount == 1
 
 
+def sign_off(session: Session, incarnation: str) -> None:
+    """This worker stops: place nothing more here, as if it had been silent for a lease."""
+    table = Host.metadata.tables["host"]
+    session.connection().execute(
+        update(table)
+        .where(table.c.name == settings().host_name, table.c.incarnation == incarnation)
+        .values(heartbeat_at=db_now() - settings().lease_seconds)
+    )
+
+
 def labels() -> list[str]:
     """What jobs can ask this host for: its name, and the labels of its settings."""
     own = [settings().host_name, *settings().host_labels.split(",")]
     return sorted({label.strip() for label in own if label.strip()})
 
 
-def note_closed(session: Session, cards: set[int]) -> None:
+def row(session: Session) -> Host | None:
+    """This host's row."""
+    return session.get(Host, settings().host_name)
+
+
+def note_closed(session: Session, host: Host, cards: set[int]) -> None:
     """Tell the other hosts which cards cannot be used, so that they place nothing there."""
-    host = session.get(Host, settings().host_name)
-    if host is not None and host.closed != sorted(cards):
+    if host.closed != sorted(cards):
         host.closed = sorted(cards)
         session.flush()
 
 
-def remember_base(session: Session, name: str) -> None:
+def remember_base(host: Host, name: str) -> None:
     """Note that this base was just used here: jobs that need it are sent here first."""
-    host = session.get(Host, settings().host_name)
-    if host is not None and name and host.bases[:1] != [name]:
+    if name and host.bases[:1] != [name]:
         host.bases = [name, *(base for base in host.bases if base != name)][:_REMEMBERED]
-
-
-def is_accepting(session: Session) -> bool:
-    """May this host claim new jobs, or is it drained?"""
-    accepting = session.exec(select(Host.accepting).where(Host.name == settings().host_name))
-    return accepting.first() is not False
 
 
 def _require_one_machine(session: Session, now: float) -> None:

@@ -1,11 +1,15 @@
-"""The Celery side of a worker: one task, whose message is only a hint that a job is waiting."""
+"""How a worker hears hints: a Celery task whose message only says that a job is waiting, and the
+database's notices."""
 
 import logging
 import threading
 from typing import Any
 
+import psycopg
 from celery import Celery
+from sqlalchemy.exc import DBAPIError
 
+from shared import notices
 from shared.config import settings
 from shared.queue import RUN_JOB, make_app
 from worker.host import HostAgent
@@ -24,6 +28,29 @@ def make_worker(broker: str, agent: HostAgent) -> Celery:
         agent.hint()
 
     return app
+
+
+def hear(agent: HostAgent) -> threading.Thread:
+    """Take PostgreSQL's notices in a thread of its own; connect again when the database was away.
+
+    Whoever was told while nobody listened looks once it does.
+    """
+
+    def serve() -> None:
+        while not agent.stopping.is_set():
+            try:
+                with notices.listening() as connection:
+                    agent.look()
+                    while not agent.stopping.is_set():
+                        if notices.heard(connection, 1.0):
+                            agent.look()
+            except (DBAPIError, psycopg.Error) as away:
+                logger.warning("no notices, database away: %s", away)
+                agent.stopping.wait(1.0)
+
+    thread = threading.Thread(target=serve, name="notices", daemon=True)
+    thread.start()
+    return thread
 
 
 def listen(broker: str, agent: HostAgent) -> threading.Thread:

@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.pool_throughput`: a pool, hosts whose jobs end at once, plain Celery."""
