@@ -140,16 +140,21 @@ def detach_adapter(adapted: PeftModel, slot: str = "default") -> Any:
 
 
 def save_adapter(adapted: PeftModel, folder: Path, base: str, slot: str = "default") -> None:
-    """Write an adapter folder in PEFT's format; `base` is the name it gives its base.
+    """Write an adapter of PEFT's as a folder; `base` is the name it gives its base."""
+    state = get_peft_model_state_dict(adapted, adapter_name=slot, save_embedding_layers=False)
+    write_adapter(folder, adapted.peft_config[slot], state, base)
+
+
+def write_adapter(folder: Path, config: PeftConfig, state: dict[str, Tensor], base: str) -> None:
+    """Write an adapter folder in PEFT's format: its config, and its weights under PEFT's names.
 
     The same weights give the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(adapted, adapter_name=slot, save_embedding_layers=False)
     weights = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     # Not save_file: that makes the file unreadable for other users, who share the store.
     (folder / SAFETENSORS_WEIGHTS_NAME).write_bytes(save(weights, {"format": "pt"}))
-    config = copy(adapted.peft_config[slot])
+    config = copy(config)
     config.base_model_name_or_path = base
     config.inference_mode = True
     plain = {key: _ordered(value) for key, value in config.to_dict().items()}
@@ -179,8 +184,11 @@ def probe_logits(model: Any) -> Tensor:
     return logits
 
 
-def logit_change(adapted: PeftModel) -> float:
-    """Largest absolute change of the probe's logits by the active adapter; 0.0 is a NO-OP."""
+def logit_change(adapted: Any) -> float:
+    """Largest absolute change of the probe's logits by the active adapter; 0.0 is a NO-OP.
+
+    `adapted` is PEFT's model or any other with `disable_adapter()`.
+    """
     with adapted.disable_adapter():
         without = probe_logits(adapted)
     return float((probe_logits(adapted) - without).abs().max())

@@ -4,6 +4,7 @@ from typing import Literal
 
 from shared.specs.base import LoraParameters, Name, OptimiserParameters
 from shared.specs.parameters import parameter
+from shared.specs.tuning import ObjectiveParameters, TuningParameters
 
 #: `auto` takes the Alpaca template of each row's own language.
 TemplateName = Literal[
@@ -11,8 +12,8 @@ TemplateName = Literal[
 ]
 
 
-class TrainingSpec(LoraParameters, OptimiserParameters):
-    """Train an adapter with supervised fine-tuning."""
+class TrainingSpec(ObjectiveParameters, TuningParameters, LoraParameters, OptimiserParameters):
+    """Train an adapter on one base from one dataset."""
 
     kind: Literal["train"] = "train"
     name: Name = parameter(

@@ -19,7 +19,7 @@ from worker.fusion.token_bytes import ends
 from worker.fusion.vocabularies import Bridge
 from worker.training.batches import Batch
 from worker.training.examples import Example
-from worker.training.objectives import Learner
+from worker.training.learner import Learner
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,29 @@
 """The adapter before the first step and after the last: drawn from a seed, saved, reloaded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, PeftModelForCausalLM, TaskType
+from peft import LoraConfig, PeftModelForCausalLM, TaskType
 from peft.tuners.lora import LoraLayer
-from torch import Tensor
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
-from shared.errors import NoOp, NotFinite, RankTooLarge, ReloadMismatch
+from shared.errors import InvalidSpec, NoOp, NotFinite, RankTooLarge, ReloadMismatch
 from shared.specs import Teaching, TrainingSpec
+from shared.specs.tuning import TuningParameters
 from worker.checkpoints import (
-    attach_adapter,
     detach_adapter,
     linear_targets,
     logit_change,
     probe_logits,
-    save_adapter,
+    write_adapter,
 )
+from worker.training.adapted import Adapted
 from worker.training.batches import seed_of
+from worker.training.pissa import principal
 from worker.training.place import Place
+from worker.training.prefix import Prefixed
 
 #: By module, the factors (b, a) of an update b·a with every scale folded in.
 Start = Mapping[str, tuple[Tensor, Tensor]]
@@ -28,16 +32,26 @@ Start = Mapping[str, tuple[Tensor, Tensor]]
 _RELOAD_TOLERANCE = 1e-4
 
 
-def fresh_adapter(model: Any, parameters: TrainingSpec | Teaching, base: str) -> PeftModel:
+def fresh_adapter(model: Any, parameters: TrainingSpec | Teaching, base: str) -> Adapted | Prefixed:
     """The base with a new adapter on it, drawn from the job's seed alone; it changes nothing yet.
 
-    Raises InvalidSpec for a target module the base lacks, RankTooLarge.
+    Only a prefix is something from the start. Raises InvalidSpec for a target module the base
+    lacks or a kind it cannot take, RankTooLarge.
     """
+    tuning = parameters if isinstance(parameters, TuningParameters) else TuningParameters()
+    if tuning.tuning == "prefix":
+        return Prefixed(model, tuning.virtual_tokens, seed_of(parameters.seed, 0))
+    rank = parameters.rank
+    targets = linear_targets(model, parameters.target_modules)
+    if tuning.tuning == "dora":
+        _require_plain_linears(model, targets)
     config = LoraConfig(
         r=parameters.rank,
         lora_alpha=parameters.alpha,  # pyright: ignore[reportArgumentType]  # floats work too
         lora_dropout=parameters.dropout,
-        target_modules=linear_targets(model, parameters.target_modules),
+        target_modules=targets,
+        use_rslora=tuning.scaling == "root",
+        use_dora=tuning.tuning == "dora",
         task_type=TaskType.CAUSAL_LM,
     )
     with torch.random.fork_rng(devices=[]):
@@ -45,37 +59,48 @@ def fresh_adapter(model: Any, parameters: TrainingSpec | Teaching, base: str) ->
         adapted = PeftModelForCausalLM(model, config)
     layers: list[Any] = [part for part in adapted.modules() if isinstance(part, LoraLayer)]
     width = min(min(layer.in_features, layer.out_features) for layer in layers)
-    if parameters.rank > width:
+    published = 2 * rank if tuning.start == "pissa" else rank
+    if published > width:
         detach_adapter(adapted)
-        raise RankTooLarge(rank=parameters.rank, base=base, width=width)
-    return adapted
+        raise RankTooLarge(rank=published, base=base, width=width)
+    own = Adapted.of(adapted)
+    if tuning.start == "pissa":
+        own.begin_with(principal(own, rank, seed_of(parameters.seed, 1)))
+    return own
 
 
-def put_start(adapted: PeftModel, start: Start) -> int:
+def _require_plain_linears(model: nn.Module, targets: Sequence[str]) -> None:
+    """PEFT writes DoRA's lengths for plain linear modules in the layout that is read back."""
+    for name, part in model.named_modules():
+        if isinstance(part, Conv1D) and any(name.split(".")[-1] == end for end in targets):
+            problem = f"dora needs plain linear modules, and {name} is none; take lora"
+            raise InvalidSpec(field="tuning", problem=problem)
+
+
+def put_start(adapted: Adapted, start: Start) -> int:
     """Give the modules of a fresh adapter the updates of `start`; returns how many got one.
 
     Where an update's rank is below the adapter's, the rest of its fresh factors stays as drawn, so
     that it can still learn.
     """
-    found = 0
-    for name, layer in adapted.get_base_model().named_modules():
-        if isinstance(layer, LoraLayer) and name in start:
-            factors: Any = layer
-            b, a = start[name]
-            with torch.no_grad():
-                factors.lora_A["default"].weight[: len(a)] = a
-                factors.lora_B["default"].weight[:, : len(a)] = b / factors.scaling["default"]
-            found += 1
-    return found
+    found = [name for name in adapted.layers if name in start]
+    for name in found:
+        layer, (b, a) = adapted.layers[name], start[name]
+        with torch.no_grad():
+            layer.a[0, : len(a)] = a
+            layer.b[0, : len(a)] = b.T / layer.scale
+    return len(found)
 
 
-def target_modules(adapted: PeftModel) -> list[str]:
+def target_modules(adapted: Adapted | Prefixed) -> list[str]:
     """Names of the modules that the adapter changes, as in its config, in order."""
-    config: Any = adapted.peft_config["default"]
-    return sorted(config.target_modules)
+    if isinstance(adapted, Prefixed):
+        return []
+    chosen: Any = adapted.config.target_modules
+    return sorted(chosen)
 
 
-def publish(adapted: PeftModel, place: Place, steps: int) -> float:
+def publish(adapted: Adapted | Prefixed, place: Place, steps: int) -> float:
     """Save the adapter to `place.out`, reload it from disk; return how far it moves the logits.
 
     Takes the adapter off the base. Raises NotFinite, NoOp, ReloadMismatch.
@@ -86,10 +111,8 @@ def publish(adapted: PeftModel, place: Place, steps: int) -> float:
     change = logit_change(adapted)
     if change == 0:
         raise NoOp(why=f"after {steps} steps the adapter moves no logit of its base.")
-    save_adapter(adapted, place.out, place.base.name)
-    again = attach_adapter(detach_adapter(adapted), place.out, name=place.out.name)
-    difference = float((probe_logits(again) - trained).abs().max())
-    detach_adapter(again)
+    write_adapter(place.out, adapted.config, adapted.state(), place.base.name)
+    difference = float((adapted.reload(place.out) - trained).abs().max())
     if not difference <= _RELOAD_TOLERANCE * float(trained.abs().max()):
         raise ReloadMismatch(difference=f"{difference:.3g}")
     return change

@@ -13,12 +13,12 @@ _LOGITS_CPU, _LOGITS_GPU = 1 << 24, 1 << 27
 def linear_cross_entropy(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
 ) -> Tensor:
-    """Sum over n of -log softmax(hidden · weightᵀ + bias)[targets], in nats, fp32.
+    """(n,) of -log softmax(hidden · weightᵀ + bias)[targets], in nats, fp32.
 
     hidden (n, width), weight (vocabulary, width), bias (vocabulary,), targets (n,). Gradient goes
-    to `hidden` only. It is formed in the forward pass, chunk by chunk, so that the backward pass
-    keeps (n, width) numbers instead of (n, vocabulary), and no logit is computed twice (the way
-    of Liger Kernel, arXiv 2410.10989).
+    to `hidden` only. Its direction is formed in the forward pass, chunk by chunk, so that the
+    backward pass keeps (n, width) numbers instead of (n, vocabulary), and no logit is computed
+    twice (the way of Liger Kernel, arXiv 2410.10989).
     """
     return _LinearCrossEntropy.apply(hidden, weight, bias, targets)  # pyright: ignore[reportReturnType]
 
@@ -29,31 +29,31 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
     ) -> Tensor:
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        losses = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         most = _LOGITS_GPU if hidden.is_cuda else _LOGITS_CPU
         size = max(1, most // weight.shape[0])
         for first in range(0, len(hidden), size):
             part = slice(first, first + size)
             into = gradient[part] if gradient is not None else None
-            total += _chunk(hidden[part], weight, bias, targets[part], into)
+            losses[part] = _chunk(hidden[part], weight, bias, targets[part], into)
         ctx.gradient = gradient
-        return total
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
-        return ctx.gradient * grad_outputs[0].to(ctx.gradient.dtype), None, None, None
+        return ctx.gradient * grad_outputs[0][:, None].to(ctx.gradient.dtype), None, None, None
 
 
 def _chunk(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, gradient: Tensor | None
 ) -> Tensor:
-    """The loss of some rows; its gradient, (softmax - one hot) · weight, goes into `gradient`."""
+    """The losses of some rows; their gradients, (softmax - one hot) · weight, go to `gradient`."""
     logits = functional.linear(hidden.to(weight.dtype), weight, bias).float()
     log_sum = logits.logsumexp(dim=-1)
     rows = torch.arange(len(targets), device=targets.device)
-    loss = (log_sum - logits[rows, targets]).sum()
+    losses = log_sum - logits[rows, targets]
     if gradient is not None:
         slope = logits.sub_(log_sum[:, None]).exp_()
         slope[rows, targets] -= 1
         gradient.copy_(slope.to(weight.dtype) @ weight)
-    return loss
+    return losses

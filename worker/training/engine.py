@@ -5,21 +5,28 @@ from typing import Any
 
 import torch
 
-from shared.errors import Internal, OutOfMemory
+from shared.errors import Internal, InvalidSpec, OutOfMemory
 from shared.formats import AlpacaRow, Row, content_hash
 from shared.orders import WorkOrder
 from shared.specs import Teaching, TrainingSpec
 from shared.specs.base import LoraParameters, OptimiserParameters
+from shared.specs.tuning import ObjectiveParameters, TuningParameters
 from shared.templates import fingerprint
-from worker.checkpoints import load_base, write_facts
+from worker.checkpoints import load_base, logit_change, write_facts
 from worker.reporting import AdapterResult, Report
 from worker.training import loop
+from worker.training.adapted import Adapted
 from worker.training.adapter import Start, fresh_adapter, publish, put_start, target_modules
+from worker.training.aims import Aim, aim
 from worker.training.audit import audit, require_known_ids
+from worker.training.compiling import compiled
+from worker.training.course import Course
 from worker.training.data import rows_of
 from worker.training.examples import Encoded, encode
-from worker.training.objectives import Learner, Objective, sft
+from worker.training.learner import Learner
+from worker.training.objectives import Objective, sft
 from worker.training.place import Place, place_of
+from worker.training.prefix import Prefixed
 from worker.training.resuming import Standing
 
 #: Parameters that may differ when a job goes on: they change memory, not the result.
@@ -62,26 +69,35 @@ def train_adapter(
     """
     report.phase("training")
     data = _encode(model, tokenizer, rows, parameters, template, place, report)
+    goal = aim(parameters, data, objective)
     adapted = fresh_adapter(model, parameters, place.base.name)
-    if start:
+    if start and isinstance(adapted, Adapted):
         report.log(f"begins with {put_start(adapted, start)} of {len(start)} updates")
     targets = target_modules(adapted)
     trained = sum(part.numel() for part in adapted.parameters() if part.requires_grad)
-    report.log(f"adapter of rank {parameters.rank} on {', '.join(targets)}: {trained} weights")
+    rank = adapted.config.r if isinstance(adapted, Adapted) else adapted.offset
+    report.log(
+        f"adapter of rank {rank} on {', '.join(targets)}: {trained} weights"
+        if targets
+        else f"prefix of {rank} tokens: {trained} weights"
+    )
     rows_at_once = min(parameters.micro_batch_size or parameters.batch_size, parameters.batch_size)
-    course = loop.Course(
-        examples=data.examples,
-        objective=objective,
+    learner = _learner(adapted, goal, parameters, place, report)
+    course = Course(
+        lessons=goal.lessons,
+        objective=goal.objective,
         parameters=parameters,
         padding=tokenizer.pad_token_id or 0,
         micro_batch=max(1, rows_at_once >> place.halvings),
         checkpoint_every=parameters.checkpoint_every,
         checkpoints=place.checkpoints,
         resume_from=place.resume_from,
-        identity=_identity(rows, parameters, template, place),
+        identity=_identity(rows, parameters, template, place) | {"packed": learner.packs},
+        lora_plus=parameters.lora_plus if isinstance(parameters, TrainingSpec) else 1.0,
     )
     try:
-        standing = loop.run(Learner.of(adapted), course, report)
+        with compiled(model, wanted=getattr(parameters, "compiled", False)):
+            standing = loop.run(learner, course, report)
     except torch.OutOfMemoryError as full:
         raise OutOfMemory(detail=str(full).splitlines()[0]) from full
     report.phase("checking")
@@ -91,9 +107,37 @@ def train_adapter(
         "logit_change": change,
         "target_modules": targets,
         **_facts(data, parameters, template, place, standing),
+        "rank": rank,
+        "objective": goal.name,
     }
     write_facts(place.out, facts)
-    return AdapterResult(place.out, parameters.rank, facts)
+    return AdapterResult(place.out, rank, facts)
+
+
+def _learner(
+    adapted: Adapted | Prefixed,
+    goal: Aim,
+    parameters: TrainingSpec | Teaching,
+    place: Place,
+    report: Report,
+) -> Learner:
+    """The adapter as the loop trains it; says how rows will lie in memory.
+
+    Raises InvalidSpec where a prefix is wanted and the base's attention cannot be given one.
+    """
+    longest = max(len(example.ids) for lesson in goal.lessons for example in lesson)
+    wanted = goal.packs and getattr(parameters, "packing", True)
+    prefixed = isinstance(adapted, Prefixed)
+    learner = Learner.of(adapted, longest if wanted or prefixed else 0)
+    if prefixed and not (learner.packs and logit_change(adapted) > 0):
+        problem = (
+            f'the attention of base "{place.base.name}" cannot be given keys and values from '
+            "outside; take lora"
+        )
+        raise InvalidSpec(field="tuning", problem=problem)
+    how = "end to end, without padding" if learner.packs else "padded, in groups of like length"
+    report.log(f"rows lie in memory {how}")
+    return learner
 
 
 def _encode(
@@ -126,7 +170,7 @@ def _identity(
     place: Place,
 ) -> dict[str, Any]:
     """What a checkpoint of this training must have been written under."""
-    groups = (LoraParameters, OptimiserParameters)
+    groups = (ObjectiveParameters, TuningParameters, LoraParameters, OptimiserParameters)
     names = {name for group in groups for name in group.model_fields} | {"max_length"}
     return {
         "dataset": content_hash(rows),
@@ -152,7 +196,6 @@ def _facts(
         "dataset": place.dataset,
         "template": template,
         "template_fingerprint": fingerprint(template),
-        "rank": parameters.rank,
         "alpha": parameters.alpha,
         "steps": standing.step,
         "final_loss": sum(standing.losses) / len(standing.losses),

@@ -1,140 +1,91 @@
 """The training loop: one optimiser step after another, nothing hidden."""
 
-import math
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from shared.errors import NotFinite
-from shared.specs.base import OptimiserParameters
 from worker.reporting import Report, Stopped
-from worker.training import resuming
-from worker.training.batches import collate, micro_batches, schedule, seed_of
-from worker.training.examples import Example
-from worker.training.objectives import Learner, Objective
+from worker.training import resuming, stepping
+from worker.training.batches import schedule
+from worker.training.course import Course
+from worker.training.learner import Learner
 from worker.training.rates import learning_rate
 from worker.training.resuming import Standing
 
-#: What one more forward and backward pass costs beside its tokens, in tokens' worth of padding.
-_SPARE_CPU, _SPARE_GPU = 64, 2048
-#: Steps whose mean is the final loss.
-_LAST = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Course:
-    """What the loop needs beside the learner."""
-
-    examples: Sequence[Example]
-    objective: Objective
-    parameters: OptimiserParameters
-    #: Id that fills rows up; never seen by a loss.
-    padding: int
-    #: Most rows in memory at once.
-    micro_batch: int
-    checkpoint_every: int
-    checkpoints: Path
-    resume_from: Path | None
-    #: What must be the same for a checkpoint to be continued.
-    identity: dict[str, Any]
-
 
 def run(learner: Learner, course: Course, report: Report) -> Standing:
-    """Train to the last step; return where that is.
+    """Train to the last step, or until it gets no better; return where that is.
 
-    Asked to stop, it saves a checkpoint and raises Stopped. Raises NotFinite when loss or
-    gradient is no number any more, ResumeRefused for a checkpoint of another job.
+    With rows held out, the weights are those of the best look at them afterwards. Asked to stop,
+    it saves a checkpoint and raises Stopped. Raises NotFinite when loss or gradient is no number
+    any more, ResumeRefused for a checkpoint of another job.
     """
-    plan = schedule(len(course.examples), course.parameters)
+    plan = schedule(len(course.lessons), course.parameters)
     weights = {
         name: weight for name, weight in learner.model.named_parameters() if weight.requires_grad
     }
-    optimiser = torch.optim.AdamW(
-        weights.values(), weight_decay=course.parameters.weight_decay, fused=True
-    )
+    optimiser = optimiser_of(weights, course)
+    state = resuming.State(weights, learner.model.fixed(), optimiser, course.identity)
     standing = Standing()
     if course.resume_from is not None:
-        standing = resuming.resume(course.resume_from, weights, optimiser, course.identity)
+        standing = resuming.resume(course.resume_from, state)
         report.log(f"continuing from step {standing.step} of {plan.steps}")
     saved = standing.step
     learner.model.train()
-    while standing.step < plan.steps:
+    while standing.step < plan.steps and not _tired(standing, course):
         stopping = report.stop_requested()
         due = standing.step - saved >= course.checkpoint_every
         if standing.step > saved and (stopping or due):
-            folder = resuming.save(
-                course.checkpoints, standing, weights, optimiser, course.identity
-            )
+            folder = resuming.save(course.checkpoints, standing, state)
             report.checkpoint(standing.step, folder)
             saved = standing.step
         if stopping:
             raise Stopped
         rows = plan.rows_of(standing.step)
         rate = learning_rate(standing.step, plan.steps, course.parameters)
-        values = _step(learner, course, optimiser, list(weights.values()), rows, rate, standing)
+        values = stepping.step(learner, course, state, rows, rate, standing)
+        if course.held_out and (
+            standing.step % course.look_every == 0 or standing.step == plan.steps
+        ):
+            values["held_out_loss"] = _look(learner, course, state, standing)
         report.metrics(standing.step, values)
         report.progress(standing.step, plan.steps, "steps")
     learner.model.eval()
+    if _tired(standing, course):
+        report.log(f"ended after step {standing.step}: {course.patience} looks without a gain")
+    if state.best:
+        report.log(f"the weights of step {standing.best_step} are kept, the best held out")
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(state.best[name])
     return standing
 
 
-def _step(
-    learner: Learner,
-    course: Course,
-    optimiser: torch.optim.Optimizer,
-    weights: list[nn.Parameter],
-    rows: list[int],
-    rate: float,
-    standing: Standing,
-) -> dict[str, float]:
-    """One optimiser step over `rows`; moves `standing` on and returns the step's metrics."""
-    began = time.perf_counter()
-    labels = sum(course.examples[row].labels for row in rows)
-    # Dropout's draws belong to the step, so that a resumed run makes the same ones.
-    torch.manual_seed(seed_of(course.parameters.seed, ~standing.step))
-    loss = _accumulate(learner, course, rows, labels)
-    norm = float(nn.utils.clip_grad_norm_(weights, course.parameters.max_grad_norm))
-    for what, value in (("the loss", loss), ("the gradient", norm)):
-        if not math.isfinite(value):
-            raise NotFinite(what=what, where=f"step {standing.step + 1}")
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    seconds = time.perf_counter() - began
-    tokens = sum(len(course.examples[row].ids) for row in rows)
-    standing.step += 1
-    standing.losses = [*standing.losses, loss][-_LAST:]
-    standing.tokens += tokens
-    standing.labels += labels
-    standing.seconds += seconds
-    return {
-        "loss": loss,
-        "learning_rate": rate,
-        "grad_norm": norm,
-        "tokens_per_s": tokens / seconds,
-        "labels_per_s": labels / seconds,
-    }
+def optimiser_of(weights: dict[str, nn.Parameter], course: Course) -> torch.optim.AdamW:
+    """AdamW over the weights in their order; those of B in a group of their own under LoRA+."""
+    groups: list[dict[str, Any]] = [
+        {"params": [weight], "times": course.lora_plus if name.endswith(".b") else 1.0}
+        for name, weight in weights.items()
+    ]
+    if course.lora_plus == 1.0:
+        groups = [{"params": list(weights.values()), "times": 1.0}]
+    decay = course.parameters.weight_decay
+    return torch.optim.AdamW(groups, weight_decay=decay, fused=True)
 
 
-def _accumulate(learner: Learner, course: Course, rows: list[int], labels: int) -> float:
-    """Leave the gradient of the mean loss over all `labels` of the step; return that mean.
+def _tired(standing: Standing, course: Course) -> bool:
+    return 0 < course.patience <= standing.looks_since_best
 
-    Every micro-batch divides by the whole step's labels, so that splitting changes nothing but
-    the order of summation.
-    """
-    device = learner.model.device
-    spare = _SPARE_GPU if device.type == "cuda" else _SPARE_CPU
-    lengths = {row: len(course.examples[row].ids) for row in rows}
-    total = torch.zeros((), device=device)
-    for group in micro_batches(rows, lengths, course.micro_batch, spare):
-        batch = collate([course.examples[row] for row in group], course.padding, device)
-        loss, _, _ = course.objective(learner, batch)
-        (loss / labels).backward()
-        total += loss.detach()
-    return total.item() / labels
+
+def _look(learner: Learner, course: Course, state: resuming.State, standing: Standing) -> float:
+    """The loss of the rows held out; the weights are kept where it is the lowest so far."""
+    learner.model.eval()
+    loss = stepping.mean_loss(learner, course, course.held_out)
+    learner.model.train()
+    standing.looks_since_best += 1
+    if standing.best_loss is None or loss < standing.best_loss:
+        standing.best_loss, standing.best_step = loss, standing.step
+        standing.looks_since_best = 0
+        state.best = {name: weight.detach().clone() for name, weight in state.weights.items()}
+    return loss

@@ -1,82 +1,46 @@
 """What a step minimises: functions of a learner and a batch, without state of their own."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import torch
-from peft import PeftModel
-from peft.helpers import disable_input_dtype_casting
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from worker.checkpoints import probe_ids, probe_logits
 from worker.training.batches import Batch
-from worker.training.cross_entropy import linear_cross_entropy
+from worker.training.learner import Learner
 
-
-@dataclass(frozen=True)
-class Learner:
-    """A base with the adapter in training, and how its losses may be computed."""
-
-    model: PeftModel
-    #: True where logits are nothing but the output head's product with the hidden states, so that
-    #: only those at labels need be computed (some families scale or cap them).
-    plain_head: bool
-
-    @classmethod
-    def of(cls, model: PeftModel) -> "Learner":
-        """Look at the model's own logits to see whether its head is plain."""
-        return cls(model, _has_plain_head(model))
-
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        """Products in the base's precision; the adapter's own weights stay fp32."""
-        with ExitStack() as stack:
-            if self.model.dtype == torch.bfloat16:
-                # Without PEFT's cast of inputs to fp32 activations take half the memory.
-                stack.enter_context(disable_input_dtype_casting(self.model))
-                stack.enter_context(torch.autocast(self.model.device.type, torch.bfloat16))
-            yield
-
-
-#: (learner, batch) -> (loss summed over labels in nats, labels, other sums to report).
+#: (learner, batch) -> (loss summed over units in nats, units, other sums to report). A unit is a
+#: label; for preferences it is a pair.
 Objective = Callable[[Learner, Batch], tuple[Tensor, int, dict[str, float]]]
 
 
 def sft(learner: Learner, batch: Batch) -> tuple[Tensor, int, dict[str, float]]:
-    """Supervised fine-tuning: cross-entropy of the answers' tokens, prompts masked."""
-    with learner.precision():
-        if learner.plain_head:
-            head = _head(learner.model)
-            hidden = _hidden_states(learner.model, batch.input_ids).flatten(0, 1)[batch.places]
-            loss = linear_cross_entropy(hidden, head.weight, head.bias, batch.targets)
-        else:
-            logits = learner.model(input_ids=batch.input_ids, use_cache=False).logits
-            chosen = logits.flatten(0, 1)[batch.places].float()
-            loss = functional.cross_entropy(chosen, batch.targets, reduction="sum")
-    return loss, len(batch.targets), {}
+    """Supervised fine-tuning: cross-entropy of the trained tokens, the others masked."""
+    return learner.losses(batch).sum(), len(batch.targets), {}
 
 
-def _hidden_states(model: PeftModel, input_ids: Tensor) -> Tensor:
-    """(rows, length, width): what the output head reads."""
-    bare: Any = model.get_base_model()
-    decoder = getattr(bare, bare.base_model_prefix)
-    return decoder(input_ids=input_ids, use_cache=False).last_hidden_state
+def dpo(beta: float) -> Objective:
+    """Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290).
+
+    -log σ(β·((log π(c) - log π₀(c)) - (log π(r) - log π₀(r)))) a pair, where log-probabilities are
+    sums over an answer's tokens and π₀ is the base, the same model with its adapter off. A batch
+    holds the chosen answer at even places and the rejected one of its pair behind it.
+    """
+
+    def objective(learner: Learner, batch: Batch) -> tuple[Tensor, int, dict[str, float]]:
+        with torch.no_grad(), learner.model.disable_adapter():
+            before = _answers(learner, batch)
+        moved = (_answers(learner, batch) - before).view(-1, 2)
+        margins = beta * (moved[:, 0] - moved[:, 1])
+        loss = -functional.logsigmoid(margins).sum()
+        found = margins.detach()
+        sums = {"preferred": float((found > 0).sum()), "margin": float(found.sum())}
+        return loss, len(margins), sums
+
+    return objective
 
 
-def _head(model: PeftModel) -> Any:
-    bare: Any = model.get_base_model()
-    return bare.get_output_embeddings()
-
-
-def _has_plain_head(model: PeftModel) -> bool:
-    head = _head(model)
-    if type(head) is not nn.Linear or head.weight.requires_grad:
-        return False
-    ids = probe_ids(model).to(model.device)
-    with torch.no_grad():
-        ours = head(_hidden_states(model, ids)).float().cpu()
-    theirs = probe_logits(model)
-    return bool((ours - theirs).abs().max() <= 1e-3 * theirs.abs().max())
+def _answers(learner: Learner, batch: Batch) -> Tensor:
+    """(examples,) log-probability of each one's trained tokens together, fp32."""
+    sums = torch.zeros(len(batch.examples), device=batch.input_ids.device)
+    return sums.index_add(0, batch.owners, -learner.losses(batch))

@@ -35,15 +35,26 @@ class Standing:
     tokens: int = 0
     labels: int = 0
     seconds: float = 0.0
+    #: The lowest loss of the rows held out, its step, and how many looks there were since.
+    best_loss: float | None = None
+    best_step: int = 0
+    looks_since_best: int = 0
 
 
-def save(
-    folder: Path,
-    standing: Standing,
-    weights: dict[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-    identity: dict[str, Any],
-) -> Path:
+@dataclass
+class State:
+    """The tensors that a checkpoint holds, and what it must have been written under."""
+
+    weights: dict[str, nn.Parameter]
+    #: Not trained, but drawn or computed at the start.
+    fixed: dict[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    identity: dict[str, Any]
+    #: The weights of the best look at the rows held out; empty before the first.
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+def save(folder: Path, standing: Standing, state: State) -> Path:
     """Write checkpoint `folder/step-N`, synced and renamed into place; keep the newest KEPT."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"step-{standing.step:08d}"
@@ -51,9 +62,9 @@ def save(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     # Not save_file: that makes the file unreadable for other users, who share the store.
-    (draft / _TENSORS).write_bytes(safetensors.torch.save(_tensors(weights, optimiser)))
-    state = {"standing": asdict(standing), "identity": identity}
-    (draft / _STATE).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
+    (draft / _TENSORS).write_bytes(safetensors.torch.save(_tensors(state)))
+    facts = {"standing": asdict(standing), "identity": state.identity}
+    (draft / _STATE).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
     seal(draft)
     shutil.rmtree(folder / name, ignore_errors=True)
     draft.rename(folder / name)
@@ -63,42 +74,40 @@ def save(
     return folder / name
 
 
-def resume(
-    checkpoint: Path,
-    weights: dict[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-    identity: dict[str, Any],
-) -> Standing:
+def resume(checkpoint: Path, state: State) -> Standing:
     """Put a checkpoint's numbers into the weights and the optimiser; say how far it was.
 
     Raises ResumeRefused naming what differs between its identity and this one, or what of its
     files is damaged.
     """
     _require_whole(checkpoint)
-    state = json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
-    if changed := _differences(state["identity"], identity):
+    facts = json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
+    if changed := _differences(facts["identity"], state.identity):
         raise ResumeRefused(what=", ".join(changed))
     saved = safetensors.torch.load_file(checkpoint / _TENSORS)
-    step = torch.tensor(float(state["standing"]["step"]))
+    step = torch.tensor(float(facts["standing"]["step"]))
     moments: dict[int, dict[str, Tensor]] = {}
     with torch.no_grad():
-        for number, (name, weight) in enumerate(weights.items()):
+        for name, fixed in state.fixed.items():
+            fixed.copy_(saved[f"fixed/{name}"])
+        for number, (name, weight) in enumerate(state.weights.items()):
             weight.copy_(saved[f"weight/{name}"])
             own = {moment: saved[f"{moment}/{name}"] for moment in _MOMENTS}
             moments[number] = {"step": step.clone(), **own}
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    return Standing(**state["standing"])
+            if f"best/{name}" in saved:
+                state.best[name] = saved[f"best/{name}"].to(weight.device)
+    groups = state.optimiser.state_dict()["param_groups"]
+    state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    return Standing(**facts["standing"])
 
 
-def _tensors(
-    weights: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer
-) -> dict[str, Tensor]:
-    tensors = {}
-    for name, weight in weights.items():
+def _tensors(state: State) -> dict[str, Tensor]:
+    tensors = {f"fixed/{name}": tensor for name, tensor in state.fixed.items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    for name, weight in state.weights.items():
         tensors[f"weight/{name}"] = weight.detach()
         for moment in _MOMENTS:
-            tensors[f"{moment}/{name}"] = optimiser.state[weight][moment]
+            tensors[f"{moment}/{name}"] = state.optimiser.state[weight][moment]
     return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
 
 

@@ -21,7 +21,7 @@ from worker.reporting import Silent
 from worker.training import Place, train_adapter
 from worker.training.batches import collate
 from worker.training.examples import encode
-from worker.training.objectives import Learner
+from worker.training.learner import Learner
 
 ROWS = [
     {"instruction": "Name the capital.", "input": "", "output": "Paris, the river fox."},
@@ -34,7 +34,7 @@ def taught(donor_base: Path, host_base: Path, adapter: Path, **strength: float) 
     donor, theirs = load_base(base_files(donor_base), "cpu", "fp32")
     donor = attach_adapter(donor, adapter)
     model, ours = load_base(base_files(host_base), "cpu", "fp32")
-    host = attach_adapter(model, write_adapter(host_base, adapter.parent / "host", scale=0.03))
+    host: Any = attach_adapter(model, write_adapter(host_base, adapter.parent / "host", scale=0.03))
     bridge = Bridge(theirs, ours, "cpu")
     examples = encode(ROWS, ours, "auto", 512).examples
     read = encode(ROWS, theirs, "auto", 512).examples

@@ -26,7 +26,7 @@ from tiny_bases import make_llama
 from worker import checkpoints
 from worker.checkpoints import load_base, probe_logits
 from worker.reporting import Silent
-from worker.training import Place, adapter, loop, train, train_adapter
+from worker.training import Place, adapter, loop, stepping, train, train_adapter
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -77,14 +77,15 @@ def test_every_step_reports_its_numbers_and_the_phases_come_in_order(
     assert report.phases == ["reading data", "loading base", "training", "checking"]
 
 
-def test_micro_batches_and_padding_do_not_change_the_result(
+def test_micro_batches_padding_and_packing_do_not_change_the_result(
     tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    for micro, halvings, spare in ((0, 0, 10**6), (2, 0, 64), (1, 0, 0), (8, 2, 0)):
-        monkeypatch.setattr(loop, "_SPARE_CPU", spare)
-        folder = tmp_path / f"{micro}-{halvings}"
-        order = order_for(tiny_llama, folder, max_steps=3, batch_size=8, micro_batch_size=micro)
+    for micro, halvings, spare in ((0, 0, -1), (2, 0, -1), (0, 0, 10**6), (2, 0, 64), (8, 2, 0)):
+        monkeypatch.setattr(stepping, "_SPARE_CPU", spare)
+        folder = tmp_path / f"{micro}-{halvings}-{spare}"
+        values = {"max_steps": 3, "batch_size": 8, "micro_batch_size": micro}
+        order = order_for(tiny_llama, folder, packing=spare < 0, **values)
         report = Silent()
         result = train(order.model_copy(update={"halvings": halvings}), report)
         made.append((weights(result.folder), report.steps[-1][1]["loss"]))
@@ -166,12 +167,12 @@ def test_an_adapter_that_changes_nothing_is_not_written(tiny_llama: Path, tmp_pa
 def test_an_adapter_that_reads_back_differently_is_not_published(
     tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoil(adapted: PeftModel, folder: Path, base: str) -> None:
-        checkpoints.save_adapter(adapted, folder, base)
+    def spoil(folder: Path, *rest: Any) -> None:
+        checkpoints.write_adapter(folder, *rest)
         path = folder / "adapter_model.safetensors"
         save_file({key: value * 1.5 for key, value in load_file(path).items()}, path)
 
-    monkeypatch.setattr(adapter, "save_adapter", spoil)
+    monkeypatch.setattr(adapter, "write_adapter", spoil)
     with pytest.raises(ReloadMismatch, match="largest logit difference"):
         train(order_for(tiny_llama, tmp_path, max_steps=2, learning_rate=0.02), Silent())
 

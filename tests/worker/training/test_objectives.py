@@ -12,18 +12,20 @@ from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from tiny_bases import write_adapter
 from worker.training import cross_entropy
-from worker.training.batches import collate
+from worker.training.adapted import Adapted
+from worker.training.batches import collate, pack
 from worker.training.cross_entropy import linear_cross_entropy
 from worker.training.examples import Example
-from worker.training.objectives import Learner, sft
+from worker.training.learner import Learner
+from worker.training.objectives import sft
 
 EXAMPLES = [Example.answering(tuple(range(10, 31)), 8), Example.answering(tuple(range(40, 47)), 3)]
 
 
-def adapted(base: Path, folder: Path, dtype: torch.dtype = torch.float32) -> PeftModel:
+def adapted(base: Path, folder: Path, dtype: torch.dtype = torch.float32) -> Adapted:
     model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
     adapter = write_adapter(base, folder / "adapter")
-    return PeftModel.from_pretrained(model, str(adapter), is_trainable=True).eval()
+    return Adapted.of(PeftModel.from_pretrained(model, str(adapter), is_trainable=True))
 
 
 def reference(model: Any, examples: list[Example]) -> torch.Tensor:
@@ -42,15 +44,18 @@ def gradients(model: nn.Module, loss: torch.Tensor) -> list[torch.Tensor]:
     return list(torch.autograd.grad(loss, weights))
 
 
+@pytest.mark.parametrize("packing", [False, True])
 @pytest.mark.parametrize("base", ["tiny_llama", "tiny_glm"])
-def test_loss_and_gradient_of_a_padded_batch_are_the_models_own(
-    base: str, tmp_path: Path, request: pytest.FixtureRequest
+def test_loss_and_gradient_of_a_batch_are_the_models_own(
+    base: str, packing: bool, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     model = adapted(request.getfixturevalue(base), tmp_path)
-    learner = Learner.of(model)
-    loss, labels, _ = sft(learner, collate(EXAMPLES, 2, "cpu"))
+    learner = Learner.of(model, longest=21)
+    batch = pack(EXAMPLES, "cpu") if packing else collate(EXAMPLES, 2, "cpu")
+    loss, labels, _ = sft(learner, batch)
     wanted = reference(model, EXAMPLES)
     assert learner.plain_head
+    assert learner.packs
     assert labels == 13 + 4
     torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=1e-5)
     for ours, theirs in zip(gradients(model, loss), gradients(model, wanted), strict=True):
@@ -66,10 +71,10 @@ def test_a_capped_head_is_noticed_and_its_own_logits_are_used() -> None:
     torch.manual_seed(0)
     bare = Gemma2ForCausalLM(config).eval()
     lora = LoraConfig(target_modules=["q_proj"], init_lora_weights=False)
-    model = PeftModelForCausalLM(bare, lora).eval()
-    learner = Learner.of(model)
+    model = Adapted.of(PeftModelForCausalLM(bare, lora))
+    learner = Learner.of(model, longest=21)
     loss, _, _ = sft(learner, collate(EXAMPLES, 0, "cpu"))
-    assert not learner.plain_head
+    assert (learner.plain_head, learner.packs) == (False, False)
     torch.testing.assert_close(loss, reference(model, EXAMPLES), rtol=1e-5, atol=1e-5)
 
 
@@ -95,13 +100,14 @@ def test_chunked_cross_entropy_is_torchs(
     hidden = torch.randn(7, 5, dtype=torch.float64).float().requires_grad_()
     weight, bias = torch.randn(20, 5), torch.randn(20) if biased else None
     targets = torch.randint(20, (7,))
-    loss = linear_cross_entropy(hidden, weight, bias, targets) * 0.3
+    shares = torch.rand(7)
+    loss = (linear_cross_entropy(hidden, weight, bias, targets) * shares).sum()
     logits = functional.linear(hidden, weight, bias)
-    wanted = functional.cross_entropy(logits, targets, reduction="sum") * 0.3
+    wanted = (functional.cross_entropy(logits, targets, reduction="none") * shares).sum()
     torch.testing.assert_close(loss, wanted)
     [ours], [theirs] = torch.autograd.grad(loss, hidden), torch.autograd.grad(wanted, hidden)
     torch.testing.assert_close(ours, theirs)
     with torch.no_grad():
         torch.testing.assert_close(
-            linear_cross_entropy(hidden, weight, bias, targets) * 0.3, wanted
+            (linear_cross_entropy(hidden, weight, bias, targets) * shares).sum(), wanted
         )

@@ -12,9 +12,11 @@ import torch
 
 from orders_of import ROWS, order_for
 from shared.errors import ResumeRefused
+from shared.formats import Preference, asking
 from shared.orders import WorkOrder
+from worker.checkpoints import load_base
 from worker.reporting import Silent, Stopped
-from worker.training import resuming, train
+from worker.training import place_of, resuming, train, train_adapter
 
 STEPS, HALF = 20, 10
 #: Dropout too: its draws must not depend on where a run began.
@@ -24,6 +26,12 @@ PARAMETERS: dict[str, Any] = {
     "dropout": 0.1,
     "checkpoint_every": HALF,
 }
+
+
+PREFERENCES = [
+    Preference(asking(row["instruction"], row["input"]).asked, row["output"], "None at all, sorry.")
+    for row in ROWS
+]
 
 
 @pytest.fixture(autouse=True)
@@ -92,24 +100,46 @@ def test_stopped_and_resumed_is_bit_for_bit_the_unbroken_run(
     assert resumed.facts["trained_tokens"] == made.facts["trained_tokens"]
 
 
+KINDS: dict[str, dict[str, Any]] = {
+    "sft": {},
+    "sft, padded": {"packing": False},
+    "dpo": {"objective": "dpo"},
+    "dpo, padded": {"objective": "dpo", "packing": False},
+    "p-tuning": {"tuning": "prefix", "virtual_tokens": 4},
+    "dora": {"tuning": "dora"},
+    "pissa, lora+": {"start": "pissa", "lora_plus": 4.0},
+}
+
+
+def learned(order: WorkOrder, report: Silent) -> None:
+    """The order's training; of preferences where it is dpo."""
+    assert order.base is not None
+    spec: Any = order.spec
+    rows = PREFERENCES if spec.objective == "dpo" else ROWS
+    model, tokenizer = load_base(order.base, "cpu", "fp32")
+    train_adapter(model, tokenizer, rows, spec, "auto", place_of(order), report)
+
+
 # Python 3.12 warns of any fork beside threads; this child computes on one and ends by SIGKILL.
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", KINDS)
 def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(
-    tiny_llama: Path, tmp_path: Path
+    kind: str, tiny_llama: Path, tmp_path: Path
 ) -> None:
-    order = order_for(tiny_llama, tmp_path / "half", **PARAMETERS)
+    values = PARAMETERS | KINDS[kind]
+    order = order_for(tiny_llama, tmp_path / "half", **values)
     child = os.fork()
     if child == 0:
         try:
-            train(order, DiesAtItsCheckpoint())
+            learned(order, DiesAtItsCheckpoint())
         finally:
             os._exit(1)
     _, status = os.waitpid(child, 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
     again = going_on(order, tmp_path / "rest", order.folder / "checkpoints" / f"step-{HALF:08d}")
-    train(again, Silent())
-    unbroken = order_for(tiny_llama, tmp_path / "whole", **PARAMETERS)
-    train(unbroken, Silent())
+    learned(again, Silent())
+    unbroken = order_for(tiny_llama, tmp_path / "whole", **values)
+    learned(unbroken, Silent())
     assert adapter_bytes(again) == adapter_bytes(unbroken)
 
 

@@ -1,0 +1,70 @@
+"""Training speed: ours beside transformers' Trainer with PEFT, the same rows and the same work.
+
+    python -m benchmarks.training_speed --cpu --models DIR --data DIR [--quick] [--json]
+    python -m benchmarks.training_speed --device cuda --shape 7b
+
+On a CPU: LoRA on every linear module of DIR/llama-23m, Alpaca rows of mixed lengths from
+DIR/instruct/alpaca_en.json, 16 rows a step, one thread. Both sides see the same tokens with the
+same labels; real tokens are counted, never padding, and seconds are the process's own, so that
+another process on the machine does not count. On a GPU: random weights of LLaMA-7B's shape (or
+`1b`, TinyLlama's) in bf16, full rows of 2048 tokens, every token trained. Each side runs in a
+process of its own. The peer needs accelerate, which the `worker` extra already brings.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import result, show
+
+SIDES = ("peer", "ours")
+
+
+def main() -> None:
+    options = _options()
+    if options.side:
+        print(json.dumps(_measure(options)))
+        return
+    rows = [_in_own_process(side) for side in SIDES]
+    peer, ours = (row["tok/s"] for row in rows)
+    what = f"LoRA training, {options.shape or 'llama-23m, Alpaca rows'}, {options.device}"
+    show(what, rows, as_json=options.json)
+    result(ratio=ours / peer, tok_s=ours, peer_tok_s=peer)
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    if options.shape:
+        from benchmarks.training_shapes import measure
+
+        return measure(options.side, options.shape, options.device, compiling=options.compile)
+    from benchmarks.training_rows import measure_rows
+
+    return measure_rows(options.side, options.models, options.data, 3 if options.quick else 8)
+
+
+def _in_own_process(side: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.training_speed", *sys.argv[1:], "--side", side]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--cpu", dest="device", action="store_const", const="cpu")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--shape", default="", choices=["", "7b", "1b", "23m", "tiny"])
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--compile", action="store_true", help="compile each layer of ours")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--side", default="", choices=["", *SIDES], help=argparse.SUPPRESS)
+    parser.set_defaults(device="cpu")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""How an adapter learns: the objective, the kind of adapter, and when training ends early."""
+
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from shared.specs.base import Spec
+from shared.specs.parameters import parameter
+
+
+class ObjectiveParameters(Spec):
+    """What a training minimises."""
+
+    objective: Literal["auto", "sft", "pretrain", "dpo"] = parameter(
+        "auto",
+        en=(
+            "Objective",
+            "sft learns the answers; pretrain learns every token; dpo learns to prefer one answer "
+            "over another. Auto takes dpo for preferences and sft for everything else.",
+        ),
+        zh=(
+            "训练目标",
+            "sft 学习回答；pretrain 学习每个词元；dpo 学习偏好。auto 对偏好数据用 dpo，其余用 sft。",
+        ),
+    )
+    beta: float = parameter(
+        0.1,
+        en=(
+            "DPO beta",
+            "How strongly dpo holds the model to its base; smaller moves further away.",
+        ),
+        zh=("DPO beta", "dpo 对底座的约束强度；越小偏离越多。"),
+        group="advanced",
+        gt=0,
+        le=100,
+    )
+
+
+class TuningParameters(Spec):
+    """What kind of adapter is trained, and how it begins."""
+
+    tuning: Literal["lora", "dora", "prefix"] = parameter(
+        "lora",
+        en=(
+            "Tuning",
+            "lora adds low-rank updates; dora also learns each row's length; prefix (P-Tuning v2) "
+            "learns keys and values that stand before every text.",
+        ),
+        zh=(
+            "微调方式",
+            "lora 添加低秩更新；dora 另学每行的长度；prefix（P-Tuning v2）学习置于文本之前的键和值。",
+        ),
+    )
+    scaling: Literal["rank", "root"] = parameter(
+        "rank",
+        en=("Scaling", "alpha / rank, or alpha / √rank (rsLoRA), which suits high ranks."),
+        zh=("缩放", "alpha / 秩，或 alpha / √秩（rsLoRA，适合较大的秩）。"),
+        group="advanced",
+    )
+    start: Literal["zero", "pissa"] = parameter(
+        "zero",
+        en=(
+            "Start",
+            "zero begins with no change; pissa with the base's principal directions, and publishes "
+            "an adapter of twice the rank for the unchanged base.",
+        ),
+        zh=(
+            "初始化",
+            "zero 从无改动开始；pissa 从底座的主方向开始，发布的适配器秩为两倍，底座不变。",
+        ),
+        group="advanced",
+    )
+    lora_plus: float = parameter(
+        1.0,
+        en=("LoRA+ ratio", "B's learning rate over A's; LoRA+ recommends 16, 1 is plain LoRA."),
+        zh=("LoRA+ 比值", "B 与 A 的学习率之比；LoRA+ 建议 16，1 即普通 LoRA。"),
+        group="advanced",
+        ge=1,
+        le=1024,
+    )
+    virtual_tokens: int = parameter(
+        20,
+        en=("Virtual tokens", "Length of the prefix; only for prefix tuning."),
+        zh=("虚拟词元数", "前缀长度；仅用于 prefix。"),
+        unit="tokens",
+        group="advanced",
+        ge=1,
+        le=4096,
+    )
+    packing: bool = parameter(
+        True,
+        en=(
+            "Packing",
+            "Lay rows end to end, each seeing only itself, where the base can; else rows of like "
+            "length are padded together. Does not change what is learned.",
+        ),
+        zh=(
+            "打包",
+            "底座支持时把各行首尾相接、互不可见；否则把长度相近的行补齐在一起。不影响学到的内容。",
+        ),
+        group="advanced",
+    )
+
+    compiled: bool = parameter(
+        False,
+        en=(
+            "Compile layers",
+            "Compile the base's layers first: some seconds to a minute, then faster steps on a "
+            "GPU. For trainings of more than a few minutes.",
+        ),
+        zh=(
+            "编译各层",
+            "先编译底座各层：需数秒至一分钟，之后 GPU 上每步更快。适合超过几分钟的训练。",
+        ),
+        group="advanced",
+    )
+
+    @field_validator("start", "lora_plus")
+    @classmethod
+    def _for_low_rank(cls, value: str | float, info: ValidationInfo) -> str | float:
+        tuning = info.data.get("tuning")
+        if info.field_name == "start" and value == "pissa" and tuning != "lora":
+            raise ValueError(f"pissa starts lora only, not {tuning}")
+        if info.field_name == "lora_plus" and value != 1 and tuning == "prefix":
+            raise ValueError("a prefix has no B whose learning rate could differ")
+        return value

@@ -1,0 +1,134 @@
+"""Every kind of adapter is trained, published in PEFT's format, and is what its paper says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModelForCausalLM
+from pydantic import ValidationError
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+
+from orders_of import order_for
+from shared.errors import InvalidSpec, RankTooLarge
+from shared.specs import TrainingSpec
+from tiny_bases import make_tokenizer
+from worker.checkpoints import probe_logits
+from worker.reporting import Silent
+from worker.training import train
+from worker.training.adapted import Adapted
+from worker.training.adapter import fresh_adapter
+from worker.training.batches import pack
+from worker.training.examples import Example
+from worker.training.learner import Learner
+from worker.training.prefix import Prefixed
+
+EXAMPLES = [
+    Example.answering(tuple(range(10, 31)), 8),
+    Example.answering(tuple(range(40, 47)), 3),
+]
+KINDS: dict[str, dict[str, Any]] = {
+    "dora": {"tuning": "dora", "dropout": 0.1},
+    "rslora": {"scaling": "root"},
+    "lora+": {"lora_plus": 16.0},
+    "pissa": {"start": "pissa"},
+    "pissa, rslora": {"start": "pissa", "scaling": "root"},
+    "prefix": {"tuning": "prefix", "virtual_tokens": 5, "learning_rate": 0.3},
+}
+
+
+@pytest.mark.parametrize("base", ["tiny_llama", "tiny_glm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_learns_and_plain_peft_loads_it_onto_the_unchanged_base(
+    kind: str, base: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(base)
+    values = {"max_steps": 10, "learning_rate": 0.01} | KINDS[kind]
+    report = Silent()
+    made = train(order_for(folder, tmp_path, **values), report)
+    losses = [step["loss"] for _, step in report.steps]
+    assert losses[-1] < 0.96 * losses[0]
+    bare: Any = AutoModelForCausalLM.from_pretrained(folder)
+    without = probe_logits(bare)
+    loaded = PeftModelForCausalLM.from_pretrained(bare, str(made.folder))
+    change = (probe_logits(loaded) - without).abs().max()
+    assert float(change) == pytest.approx(made.facts["logit_change"], rel=1e-3)
+
+
+def test_pissa_begins_with_the_principal_directions_and_moves_nothing(tiny_llama: Path) -> None:
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    without = probe_logits(model)
+    weight = model.model.layers[0].self_attn.q_proj.weight.detach().clone()
+    adapted = fresh_adapter(model, spec(start="pissa", rank=4), "b")
+    assert isinstance(adapted, Adapted)
+    layer = adapted.layers["model.layers.0.self_attn.q_proj"]
+    update = layer.scale * layer.b[0].T @ layer.a[0]
+    u, s, vh = torch.linalg.svd(weight)
+    torch.testing.assert_close(update, u[:, :4] * s[:4] @ vh[:4], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(probe_logits(adapted), without, rtol=1e-4, atol=1e-5)
+    assert (adapted.config.r, adapted.config.lora_alpha) == (8, 32.0)
+
+
+def test_pissa_needs_room_for_twice_the_rank(tiny_llama: Path, tmp_path: Path) -> None:
+    with pytest.raises(RankTooLarge, match="Rank 34"):
+        train(order_for(tiny_llama, tmp_path, rank=17, start="pissa"), Silent())
+
+
+def test_lora_plus_gives_b_its_own_rate(tiny_llama: Path, tmp_path: Path) -> None:
+    """Adam's first step is the learning rate in every entry: B moves 16 times as far as A."""
+    values = {"max_steps": 2, "warmup_ratio": 0, "schedule": "constant", "learning_rate": 1e-4}
+    moved = {}
+    for ratio in (1.0, 16.0):
+        made = train(
+            order_for(tiny_llama, tmp_path / str(ratio), lora_plus=ratio, **values), Silent()
+        )
+        weights = load_file(made.folder / "adapter_model.safetensors")
+        moved[ratio] = max(value.abs().max() for key, value in weights.items() if "lora_B" in key)
+    assert float(moved[16.0] / moved[1.0]) == pytest.approx(16, rel=0.05)
+
+
+def test_a_packed_prefix_is_pefts_row_by_row(tiny_llama: Path, tmp_path: Path) -> None:
+    made = train(
+        order_for(tiny_llama, tmp_path, tuning="prefix", virtual_tokens=5, max_steps=3), Silent()
+    )
+    prefixed = Prefixed(AutoModelForCausalLM.from_pretrained(tiny_llama), 5, 0)
+    saved = load_file(made.folder / "adapter_model.safetensors")["prompt_embeddings"]
+    with torch.no_grad():
+        prefixed.embeddings.copy_(saved)
+    learner = Learner.of(prefixed, longest=21)
+    assert learner.packs
+    found = learner.losses(pack(EXAMPLES, "cpu")).split([each.labels for each in EXAMPLES])
+    bare: Any = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    theirs = PeftModelForCausalLM.from_pretrained(bare, str(made.folder))
+    for losses, example in zip(found, EXAMPLES, strict=True):
+        labels = torch.tensor([[-100] * example.answer + list(example.ids[example.answer :])])
+        wanted = theirs(input_ids=torch.tensor([example.ids]), labels=labels).loss
+        torch.testing.assert_close(losses.mean(), wanted, rtol=1e-5, atol=1e-5)
+    config = json.loads((made.folder / "adapter_config.json").read_text())
+    assert (config["peft_type"], config["num_virtual_tokens"]) == ("PREFIX_TUNING", 5)
+
+
+def test_a_prefix_is_refused_where_attention_takes_none(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(320)
+    folder = tmp_path / "eager"
+    config = GPT2Config(vocab_size=320, n_embd=32, n_layer=1, n_head=2, n_positions=256)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"sliding_window": 8}))
+    with pytest.raises(InvalidSpec, match=r"tuning: .*cannot be given keys and values"):
+        train(order_for(folder, tmp_path, tuning="prefix"), Silent())
+
+
+def spec(**values: Any) -> TrainingSpec:
+    return TrainingSpec.model_validate({"name": "a", "base_model": "b", "dataset": "d"} | values)
+
+
+@pytest.mark.parametrize(
+    "values", [{"tuning": "dora", "start": "pissa"}, {"tuning": "prefix", "lora_plus": 16}]
+)
+def test_kinds_that_do_not_go_together_are_refused_at_submission(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        spec(**values)

@@ -1,0 +1,116 @@
+"""One optimiser step, and the mean loss of rows that are only looked at."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+
+from shared.errors import NotFinite
+from worker.training.batches import Batch, Lesson, micro_batches, seed_of
+from worker.training.course import Course
+from worker.training.learner import Learner
+from worker.training.resuming import Standing, State
+
+#: What one more forward and backward pass costs beside its tokens, in tokens' worth of padding.
+_SPARE_CPU, _SPARE_GPU = 64, 2048
+#: A packed batch holds no padding, so any rows may share one.
+_ANY = 1 << 62
+#: Steps whose mean is the final loss.
+_LAST = 10
+
+
+def step(
+    learner: Learner,
+    course: Course,
+    state: State,
+    rows: list[int],
+    rate: float,
+    standing: Standing,
+) -> dict[str, float]:
+    """One optimiser step over `rows`; moves `standing` on and returns the step's metrics.
+
+    Raises NotFinite before the weights are touched.
+    """
+    began = time.perf_counter()
+    lessons = [course.lessons[row] for row in rows]
+    # Dropout's draws belong to the step, so that a resumed run makes the same ones.
+    torch.manual_seed(seed_of(course.parameters.seed, ~standing.step))
+    loss, sums = _accumulate(learner, course, lessons)
+    weights = list(state.weights.values())
+    norm = float(nn.utils.clip_grad_norm_(weights, course.parameters.max_grad_norm))
+    for what, value in (("the loss", loss), ("the gradient", norm)):
+        if not math.isfinite(value):
+            raise NotFinite(what=what, where=f"step {standing.step + 1}")
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate * group["times"]
+    state.optimiser.step()
+    state.optimiser.zero_grad(set_to_none=True)
+    seconds = time.perf_counter() - began
+    tokens = sum(len(example.ids) for lesson in lessons for example in lesson)
+    labels = sum(example.labels for lesson in lessons for example in lesson)
+    standing.step += 1
+    standing.losses = [*standing.losses, loss][-_LAST:]
+    standing.tokens += tokens
+    standing.labels += labels
+    standing.seconds += seconds
+    return {
+        "loss": loss,
+        "learning_rate": rate,
+        "grad_norm": norm,
+        "tokens_per_s": tokens / seconds,
+        "labels_per_s": labels / seconds,
+        **sums,
+    }
+
+
+@torch.no_grad()
+def mean_loss(learner: Learner, course: Course, lessons: Sequence[Lesson]) -> float:
+    """The objective's mean over rows that are not trained, nats a unit."""
+    total = units = 0.0
+    for first in range(0, len(lessons), course.parameters.batch_size):
+        for batch in _batches(learner, course, lessons[first:][: course.parameters.batch_size]):
+            loss, count, _ = course.objective(learner, batch)
+            total += float(loss)
+            units += count
+    return total / units
+
+
+def _accumulate(
+    learner: Learner, course: Course, lessons: Sequence[Lesson]
+) -> tuple[float, dict[str, float]]:
+    """Leave the gradient of the mean loss over all units of the step; return means.
+
+    Every micro-batch divides by the whole step's units, so that splitting changes nothing but
+    the order of summation.
+    """
+    units = sum(units_of(lesson) for lesson in lessons)
+    total = torch.zeros((), device=learner.model.device)
+    sums: Counter[str] = Counter()
+    for batch in _batches(learner, course, lessons):
+        loss, _, also = course.objective(learner, batch)
+        (loss / units).backward()
+        total += loss.detach()
+        sums.update(also)  # pyright: ignore[reportArgumentType]  # sums of floats
+    return total.item() / units, {name: value / units for name, value in sums.items()}
+
+
+def units_of(lesson: Lesson) -> int:
+    """What a row counts in the mean: its labels; a pair counts once."""
+    return lesson[0].labels if len(lesson) == 1 else 1
+
+
+def _batches(learner: Learner, course: Course, lessons: Sequence[Lesson]) -> Iterator[Batch]:
+    """The rows of a step as they lie in memory, group after group."""
+    spare = _SPARE_GPU if learner.model.device.type == "cuda" else _SPARE_CPU
+    lengths = {
+        number: max(len(example.ids) for example in lesson) for number, lesson in enumerate(lessons)
+    }
+    groups = micro_batches(
+        range(len(lessons)), lengths, course.micro_batch, _ANY if learner.packs else spare
+    )
+    for group in groups:
+        chosen = [example for number in group for example in lessons[number]]
+        yield learner.batch(chosen, course.padding)
