@@ -32,13 +32,18 @@ SIZES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write_ice_text(path: Path, pieces: Sequence[tuple[str, float, int]] = PIECES) -> None:
-    """A SentencePiece unigram model of those pieces, in protobuf's wire format."""
+def write_ice_text(
+    path: Path, pieces: Sequence[tuple[str, float, int]] = PIECES, algorithm: int = 1
+) -> None:
+    """A SentencePiece model of those pieces (1 unigram, 2 BPE), in protobuf's wire format."""
     parts = [
         _field(1, _field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + bytes([24, kind]))
         for text, score, kind in pieces
     ]
-    trainer, normaliser = bytes([24, 1]) + _varint(35 << 3) + b"\x01", _field(1, b"identity")
+    trainer, normaliser = (
+        bytes([24, algorithm]) + _varint(35 << 3) + b"\x01",
+        _field(1, b"identity"),
+    )
     path.write_bytes(b"".join(parts) + _field(2, trainer) + _field(3, normaliser))
 
 

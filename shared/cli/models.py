@@ -6,6 +6,7 @@ from sqlmodel import select
 from shared import base_models, db
 from shared.cli.output import emit, table
 from shared.cli.parts import Group
+from shared.cli.programs import become, require
 from shared.cli.session import require_database, whoami
 from shared.language import say
 from shared.tables import ModelRef
@@ -64,3 +65,19 @@ def add(name: str, folder: str) -> None:
     with db.writing() as session:
         added = base_models.register(session, name, folder, actor=whoami())
     emit(added.model_dump(mode="json"), name)
+
+
+@models.command(
+    "convert",
+    help=say(
+        "Write a checkpoint with pickled weights, or ChatGLM-6B, ChatGLM2 or 3, to OUT as "
+        "safetensors with a tokenizer; no code of the checkpoint is run.",
+        "把含 pickle 权重的检查点，或 ChatGLM-6B、ChatGLM2、ChatGLM3，"
+        "以 safetensors 与分词器写到 OUT；不运行检查点自带的代码。",
+    ),
+)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.argument("out", type=click.Path())
+def convert(folder: str, out: str) -> None:
+    require("torch", "worker", say("Converting a model", "转换模型"))
+    become("worker.conversion", folder, out)
