@@ -105,7 +105,7 @@ def fusion(
     """An order to move the donor's adapter to the host."""
     spec = {
         "kind": "fuse", "name": "moved", "adapters": [donor.name], "host_base": host.name,
-        "params": params,
+        "params": params | {"probe": "off"},
     }  # fmt: skip
     order = WorkOrder(
         job_id="study", epoch=1, spec=parse_spec(spec), base=host, adapters=[donor],

@@ -1,6 +1,7 @@
 """The fusion engine: adapters in, one adapter out, by the method that the spec names."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from shared.orders import WorkOrder
@@ -19,6 +20,7 @@ from shared.specs.base import Spec
 from shared.specs.fusion.averages import ModelStock, Slerp
 from shared.specs.fusion.compression import CompressThenMerge, LoraLego
 from shared.specs.fusion.learned import AlphaSearch, LoraHub, LoraSoups
+from shared.specs.fusion.method import Transfer
 from shared.specs.fusion.noise import Noise
 from shared.specs.fusion.regmean import RegMean
 from shared.specs.fusion.sparse import Sce
@@ -33,6 +35,7 @@ from worker.fusion.inheritance import inherited
 from worker.fusion.learned import alpha_search, lora_soups, lorahub
 from worker.fusion.lego import lora_lego
 from worker.fusion.noise import noise
+from worker.fusion.probing import probe_bases
 from worker.fusion.refresh import refresh
 from worker.fusion.regmean import regmean
 from worker.fusion.sparse import RULES, sparse
@@ -79,6 +82,9 @@ def fuse(order: WorkOrder, report: Report) -> AdapterResult:
     if not isinstance(order.spec, FusionSpec):
         raise TypeError(f"fuse needs a FusionSpec, not {type(order.spec).__name__}")
     params = order.spec.params
+    probed: dict[str, Any] = {}
+    if isinstance(params, Transfer) and params.probe != "off" and order.base and order.adapters:
+        probed = {"probe": asdict(probe_bases(order, params.probe, report))}
     made = METHODS[type(params)](order, params, report)
     made.facts = {
         "method": params.method,
@@ -89,6 +95,7 @@ def fuse(order: WorkOrder, report: Report) -> AdapterResult:
             else {}
         ),
         **inherited(order.adapters),
+        **probed,
         **made.facts,
     }
     write_facts(made.folder, made.facts)

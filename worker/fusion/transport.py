@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from shared.errors import NoOp, WrongCount
@@ -29,6 +28,7 @@ from worker.fusion.inheritance import inherited
 from worker.fusion.landing import landing_facts, probe, write_landed
 from worker.fusion.maps import cka, explained, monotone_layers, procrustes, ridge
 from worker.fusion.module_map import Landing, ModuleMap, map_modules
+from worker.fusion.probing import layer_outputs
 from worker.fusion.structure import Slot, read_config, structure, structure_of
 from worker.reporting import AdapterResult, Report, Stopped
 
@@ -173,15 +173,7 @@ class _Maps:
         return self._found[key]
 
 
-@torch.inference_mode()
 def _alike(paired: Paired) -> list[int]:
     """The donor layer of each host layer by the CKA of what the layers put out."""
-    outputs: list[list[Tensor]] = []
-    for reading in (paired.donor, paired.host):
-        parts = [
-            [state[rows, columns].float() for state in made.hidden_states[1:]]
-            for ids, rows, columns in reading.rows()
-            for made in [reading.model(input_ids=ids, use_cache=False, output_hidden_states=True)]
-        ]
-        outputs.append([torch.cat(layer) for layer in zip(*parts, strict=True)])
-    return monotone_layers([[cka(theirs, own) for theirs in outputs[0]] for own in outputs[1]])
+    donor, host = layer_outputs(paired)
+    return monotone_layers([[cka(theirs, own) for theirs in donor] for own in host])

@@ -1,7 +1,7 @@
 """What the parameters class of every fusion method has: its words, and whether it transfers."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from shared.errors import Language
 from shared.specs.base import Spec
@@ -35,6 +35,21 @@ class FusionParameters(Spec):
 
 class Transfer(FusionParameters):
     """A method that moves one adapter to another base; the others stay on theirs."""
+
+    probe: Literal["off", "weights", "full"] = parameter(
+        "weights",
+        en=(
+            "Probe",
+            "Look at both bases first and recommend a route (COPY, TRANSPORT, REFRESH, RETRAIN): "
+            "weights reads their files, full also runs both on some prompts.",
+        ),
+        zh=(
+            "探测",
+            "先查看两个底座并推荐路线（COPY、TRANSPORT、REFRESH、RETRAIN）：weights 只读文件，"
+            "full 还会让两者读一些提示。",
+        ),
+        group="advanced",
+    )
 
 
 class LayerByLayer(Transfer):
