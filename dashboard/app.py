@@ -14,6 +14,7 @@ PAGES = (
     ("compare", "balance", True),
     ("adapters", "extension", True),
     ("datasets", "table_rows", True),
+    ("knowledge", "menu_book", True),
     ("models", "deployed_code", True),
     ("hosts", "dns", True),
     ("job", "article", False),

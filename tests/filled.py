@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlmodel import Session, SQLModel, select
 
+from notes import add_notes
 from shared import datasets, db, results
 from shared.benchmarks import read_benchmark
 from shared.claims import Claim
 from shared.clock import db_now
 from shared.errors import NoOp, OutOfMemory
 from shared.evaluations import EvaluationPart, EvaluationResult, ItemRow
-from shared.metrics import Shape, aggregate
+from shared.metrics import Shape, aggregate, metrics_of
 from shared.specs import BASE_ARM, EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
 from shared.storage import seal, size_of, store
 from shared.tables import (
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Shape] = {
     "endings": "continuation",
 }
 COMPARISON = "first-look"
+KNOWLEDGE = "notes"
 #: Share of right answers of each arm.
 SKILL = {BASE_ARM: 0.4, "native": 0.8, "fused": 0.7, "refreshed": 0.45}
 ITEMS = 120
@@ -63,6 +65,7 @@ def fill(folder: Path, *, items: int = ITEMS, arms: tuple[str, ...] = tuple(SKIL
         add_evaluation(session, now, arms)
         add_unfinished(session, now)
         add_hosts(session, now)
+        add_notes(session, KNOWLEDGE, USER)
 
 
 def add_bases(session: Session, now: float) -> None:
@@ -219,14 +222,9 @@ def add_evaluation(session: Session, now: float, arms: tuple[str, ...]) -> None:
 def record(session: Session, job: Job, spec: EvaluationSpec, parts: list[EvaluationPart]) -> None:
     """Store an evaluation's result the way a worker does."""
     claim = Claim(
-        job_id=job.id,
-        epoch=1,
-        host="host-1",
-        cards=(0,),
-        kind=job.kind,
-        name=job.name,
+        job_id=job.id, epoch=1, host="host-1", cards=(0,), kind=job.kind, name=job.name,
         spec=job.spec,
-    )
+    )  # fmt: skip
     results.record_evaluation(session, claim, spec, EvaluationResult(parts=parts), USER)
 
 
@@ -254,8 +252,8 @@ def _row(item: Any, shape: Shape, chance: random.Random, skill: float) -> ItemRo
     elif shape == "generate":
         output = item.references[0] if right else "*I* do not know <b>that</b>."
         score = 1.0 if right else chance.random() / 2
-        names = ("rouge1", "rouge2", "rougeL", "f1")
-        values = dict.fromkeys(names, score) | {"exact_match": float(right), "unfinished": 0.0}
+        keys = [key for metric in metrics_of("generate") for key in metric.keys]
+        values = dict.fromkeys(keys, score) | {"exact_match": float(right), "unfinished": 0.0}
     else:
         output, size = "", len(item.continuation.encode())
         values = {"bits": size * (3 - skill + chance.gauss(0, 0.2)), "bytes": float(size)}

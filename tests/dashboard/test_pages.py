@@ -14,17 +14,20 @@ PAGES = (
     ("jobs", {}), ("submit", {}), ("submit", {"kind": "fuse"}), ("submit", {"kind": "evaluate"}),
     ("compare", {}), ("compare", {"name": filled.COMPARISON}), ("adapters", {}),
     ("adapters", {"name": "fused"}), ("datasets", {}), ("datasets", {"name": "capitals"}),
-    ("models", {}), ("hosts", {}), ("job", {}), ("job", {"id": "longer"}),
+    ("knowledge", {}), ("knowledge", {"name": filled.KNOWLEDGE}), ("models", {}), ("hosts", {}),
+    ("job", {}), ("job", {"id": "longer"}),
     ("job", {"id": "native"}), ("job", {"id": "too-big"}), ("job", {"id": "waiting-1"}),
 )  # fmt: skip
 TITLES: dict[Language, dict[str, str]] = {
     "en": {
         "jobs": "Jobs", "submit": "New job", "compare": "Compare", "adapters": "Adapters",
-        "datasets": "Datasets", "models": "Base models", "hosts": "Hosts", "job": "Job",
+        "datasets": "Datasets", "knowledge": "Knowledge",
+        "models": "Base models", "hosts": "Hosts", "job": "Job",
     },
     "zh": {
         "jobs": "任务", "submit": "新建任务", "compare": "对比", "adapters": "适配器",
-        "datasets": "数据集", "models": "底座模型", "hosts": "主机", "job": "任务",
+        "datasets": "数据集", "knowledge": "知识库",
+        "models": "底座模型", "hosts": "主机", "job": "任务",
     },
 }  # fmt: skip
 

@@ -25,9 +25,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 CHROMIUM = Path("/usr/bin/chromium")
 LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
 PAGES: dict[Language, tuple[str, ...]] = {
-    "en": ("Jobs", "New job", "Compare", "Adapters", "Datasets", "Base models", "Hosts"),
-    "zh": ("任务", "新建任务", "对比", "适配器", "数据集", "底座模型", "主机"),
-}
+    "en": (
+        "Jobs",
+        "New job",
+        "Compare",
+        "Adapters",
+        "Datasets",
+        "Knowledge",
+        "Base models",
+        "Hosts",
+    ),
+    "zh": ("任务", "新建任务", "对比", "适配器", "数据集", "知识库", "底座模型", "主机"),
+}  # fmt: skip
 #: Milliseconds; a machine that also trains draws slowly.
 PATIENCE = 60_000
 
