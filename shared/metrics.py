@@ -104,7 +104,10 @@ class Scored(Protocol):
 
 
 def aggregate(items: Iterable[Scored], shape: Shape) -> dict[str, dict[str, float]]:
-    """Scores of one arm on one benchmark: {metric: {language or "all": value}}."""
+    """Scores of one arm on one benchmark: {metric: {language or "all": value}}.
+
+    A metric that came later than the items, so that none has its value, is left out.
+    """
     groups: dict[str, list[Mapping[str, float]]] = {ALL: []}
     for item in items:
         groups[ALL].append(item.values)
@@ -112,6 +115,7 @@ def aggregate(items: Iterable[Scored], shape: Shape) -> dict[str, dict[str, floa
     return {
         metric.name: {group: score(metric, values) for group, values in groups.items() if values}
         for metric in metrics_of(shape)
+        if any(metric.keys[0] in values for values in groups[ALL])
     }
 
 

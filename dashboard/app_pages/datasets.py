@@ -14,6 +14,7 @@ from shared import datasets, db
 from shared.benchmarks import read_benchmark
 from shared.errors import BadRows, GraftError
 from shared.formats import rows
+from shared.starter.builtin import BUILTIN, add_builtin
 from shared.storage import store
 from shared.tables import Dataset
 from shared.templates import TEMPLATES
@@ -123,6 +124,22 @@ def register(words: Words, name: str, path: Path, kind: str) -> None:
     st.success(words("datasets.registered", name=added.name), icon=":material/check:")
 
 
+def offer_builtin(words: Words, known: set[str]) -> None:
+    """A button for the benchmarks Graft writes itself, while some are missing."""
+    missing = [name for name in BUILTIN if name not in known]
+    if not missing:
+        return
+    label = words("datasets.builtin", count=len(missing))
+    if st.button(label, icon=":material/library_add:", help=", ".join(missing)):
+        try:
+            with db.writing() as session:
+                add_builtin(session, missing, actor=parts.user())
+        except GraftError as problem:
+            parts.failure(problem, words)
+            return
+        st.rerun()
+
+
 def open_file() -> None:
     """Show the file whose name was clicked."""
     click = st.session_state.get("datasets.open")
@@ -134,6 +151,7 @@ def listing(words: Words) -> None:
     """Every registered file; a click opens its rows."""
     with db.reading() as session:
         found, now = queries.files(session), queries.now(session)
+    offer_builtin(words, {each.name for each in found})
     if not found:
         parts.empty(words("datasets.empty"))
         return

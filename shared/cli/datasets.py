@@ -13,6 +13,7 @@ from shared.cli.parts import Group, OneOf
 from shared.cli.session import require_database, whoami
 from shared.formats import FORMATS
 from shared.language import say
+from shared.starter.builtin import BUILTIN, add_builtin
 from shared.tables import Dataset
 
 Kind = Literal["training", "benchmark"]
@@ -128,3 +129,21 @@ def ls_benchmarks() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def add_benchmark(name: str, file: Path) -> None:
     _add(name, file, "benchmark")
+
+
+@benchmarks.command(
+    "builtin",
+    help=say(
+        "Add the benchmarks Graft writes itself: understanding, summarisation, continuation, "
+        "instructions, answers' language. Without names, all.",
+        "登记 Graft 自带的评测集：理解、总结、续写、指令、回答语言。不给名称则全部登记。",
+    ),
+)
+@click.argument("names", nargs=-1)
+def add_builtins(names: tuple[str, ...]) -> None:
+    require_database()
+    with db.writing() as session:
+        added = add_builtin(session, names or BUILTIN, actor=whoami())
+    for each in added:
+        note(say(f"{each.name}: {each.rows} rows", f"{each.name}：{each.rows} 行"))
+    emit([each.model_dump(mode="json") for each in added], "\n".join(each.name for each in added))

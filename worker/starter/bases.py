@@ -16,7 +16,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from worker.starter import lexicon, vocabulary
+from shared.starter import lexicon
+from worker.starter import vocabulary
 from worker.starter.attention_start import look_back, look_up
 from worker.starter.muon import Muon
 from worker.starter.vocabulary import TokenizerKind

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import LANGUAGES
-from worker.starter.skills import MAKERS, benchmark, prompts, rows
-from worker.starter.world import World
+from shared.starter.skills import MAKERS, benchmark, prompts, rows
+from shared.starter.world import World
 
 
 @dataclass(frozen=True)

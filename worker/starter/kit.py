@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.starter import lexicon
+from shared.starter.world import World
 from shared.templates import wordings
-from worker.starter import lexicon
 from worker.starter.bases import RECIPES, BaseRecipe
 from worker.starter.files import Sizes, write_benchmarks, write_datasets
 from worker.starter.prose import documents
 from worker.starter.workshop import make_bases
-from worker.starter.world import World
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ def starter_kit(home: Path, recipe: KitRecipe | None = None) -> Kit:
 
 
 def digest(recipe: KitRecipe) -> str:
-    """What a kit's content follows from: the recipe, this package's code and the templates."""
-    sources = sorted(Path(lexicon.__file__).parent.glob("*.py"))
+    """What a kit's content follows from: the recipe, the code of kit and world, the templates."""
+    folders = (Path(__file__).parent, Path(lexicon.__file__).parent)
+    sources = [source for folder in folders for source in sorted(folder.glob("*.py"))]
     content = hashlib.sha256(repr(recipe).encode())
     for source in (*sources, Path(wordings.__file__)):
         content.update(source.read_bytes())

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from shared.errors import LANGUAGES, Language
-from shared.templates import render
-from worker.starter.lexicon import COLOURS, PEOPLE, THINGS, TOWNS, Word
-from worker.starter.sentences import (
+from shared.starter.lexicon import COLOURS, PEOPLE, THINGS, TOWNS, Word
+from shared.starter.sentences import (
     AFTERMATHS,
     ASK,
     CLOSINGS,
@@ -24,7 +23,8 @@ from worker.starter.sentences import (
     OPENINGS,
     TOPICS,
 )
-from worker.starter.world import Scene, World
+from shared.starter.world import Scene, World
+from shared.templates import render
 
 #: Words that become labels or old language later, met here without what they are labels of.
 ASIDES: dict[Language, tuple[str, ...]] = {

@@ -7,7 +7,7 @@ from typing import Literal
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from worker.starter.sentences import JOINERS
+from shared.starter.sentences import JOINERS
 
 TokenizerKind = Literal["bytes", "characters"]
 

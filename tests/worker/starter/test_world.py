@@ -7,10 +7,10 @@ import pytest
 
 from shared.alpaca import read_rows
 from shared.benchmarks import read_benchmark
+from shared.starter.world import World
 from shared.templates import language_of
 from worker.starter.files import Sizes, write_benchmarks, write_datasets
 from worker.starter.prose import documents
-from worker.starter.world import World
 
 SIZES = Sizes(documents=400, rows=300, prompts=200, items=60)
 SHAPES = {"understanding": "choice", "summarisation": "generate", "continuation": "continuation"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.errors import Language
-from worker.starter.lexicon import (
+from shared.starter.lexicon import (
     ANIMALS,
     COLOURS,
     FOODS,

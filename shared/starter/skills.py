@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from shared.errors import LANGUAGES, Language
-from worker.starter.sentences import (
+from shared.starter.sentences import (
     ASK,
     CLOSINGS,
     DEEDS,
@@ -16,7 +16,7 @@ from worker.starter.sentences import (
     TOPICS,
     Lines,
 )
-from worker.starter.world import Scene, Split, World
+from shared.starter.world import Scene, Split, World
 
 #: One Alpaca row: instruction, input, output.
 Row = dict[str, str]

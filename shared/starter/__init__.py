@@ -1,0 +1,1 @@
+"""The made-up bilingual world: its people and tales, training rows and benchmark items."""
