@@ -36,7 +36,7 @@ from worker.evaluation.trees import Tree
 
 ADAPTERS, SHOTS = 4, 5
 #: (4-choice items, prompts, answer tokens)
-SIZES = {"23m": (16, 24, 32), "1b": (200, 64, 64)}
+SIZES = {"23m": (8, 16, 32), "1b": (200, 64, 64)}
 ONE_B = {
     "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
     "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
