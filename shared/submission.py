@@ -31,6 +31,7 @@ from shared.specs.base import LoraParameters
 from shared.specs.fusion.learned import FromExamples
 from shared.specs.fusion.same_base import VLLM_RANKS, SameBase, Weighted
 from shared.tables import Adapter, Comparison, Job, JobState, ModelRef
+from shared.templates import check_source
 
 AnySpec = TrainingSpec | FusionSpec | EvaluationSpec
 #: Names looked up in one statement.
@@ -92,11 +93,21 @@ def _admit(session: Session, spec: AnySpec) -> Admission:
             datasets.find(session, part.name, "training")
         if spec.languages:
             parse_parts(spec.languages, "languages")
+        _check_template(spec)
         check_rank(base, spec.rank)
         return Admission()
     if isinstance(spec, FusionSpec):
         return _admit_fusion(session, spec)
     return _admit_evaluation(session, spec)
+
+
+def _check_template(spec: TrainingSpec) -> None:
+    """Raises InvalidSpec for a custom template without a text, or one that cannot be used."""
+    if (spec.template == "custom") != bool(spec.template_text):
+        problem = "custom needs a template_text, and only custom takes one"
+        raise InvalidSpec(field="template_text", problem=problem)
+    if spec.template_text:
+        check_source(spec.template_text)
 
 
 def check_rank(base: ModelRef, rank: int) -> None:

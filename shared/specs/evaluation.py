@@ -4,8 +4,11 @@ from typing import Literal
 
 from shared.specs.base import Name, Spec
 from shared.specs.parameters import parameter
-from shared.specs.training import TemplateName
 
+#: `adapter` is the template that the adapters were trained with.
+ArmTemplate = Literal[
+    "adapter", "auto", "alpaca-en", "alpaca-zh", "vicuna", "chatglm", "belle", "rwkv", "plain"
+]
 #: The arm that is the base model without any adapter.
 BASE_ARM = "base"
 #: How samples of a knowledge base are chosen for an item.
@@ -125,10 +128,17 @@ class EvaluationSpec(Spec):
         group="advanced",
         ge=16,
     )
-    template: TemplateName = parameter(
-        "auto",
-        en=("Prompt template", "Wraps each choice and generate prompt, the same for every arm."),
-        zh=("提示模板", "包装选择题与生成题的提示，对各方一致。"),
+    template: ArmTemplate = parameter(
+        "adapter",
+        en=(
+            "Prompt template",
+            "Wraps each choice and generate prompt, the same for every arm. Adapter takes the one "
+            "the adapters were trained with, or auto where they differ.",
+        ),
+        zh=(
+            "提示模板",
+            "包装选择题与生成题的提示，对各方一致。adapter 使用适配器训练时的模板，不一致时用 auto。",
+        ),
         group="advanced",
     )
     limit: int = parameter(

@@ -77,6 +77,18 @@ RECIPES: dict[str, Recipe] = {
             "warmup_ratio": 0.01, "weight_decay": 1e-5, "seed": 1234,
         },
     ),
+    "ptuning-v2": Recipe(
+        source="THUDM/ChatGLM-6B, ptuning/train.sh",
+        base="ChatGLM-6B",
+        format="content-summary",
+        en="P-Tuning v2: 128 virtual tokens before every layer, 64 tokens in and 64 out. The base stays in half precision, where the source has it in 4 bits.",
+        zh="P-Tuning v2：每层前置 128 个虚拟词元，输入 64、输出 64 词元。底座为半精度（原项目为 4 位）。",
+        values={
+            "template": "plain", "tuning": "prefix", "virtual_tokens": 128,
+            "learning_rate": 2e-2, "max_steps": 3000, "batch_size": 16, "micro_batch_size": 1,
+            "max_length": 128, "schedule": "linear", "warmup_ratio": 0.0,
+        },
+    ),
     "rwkv-lora": Recipe(
         source="JL-er/RWKV-PEFT, README",
         base="RWKV",

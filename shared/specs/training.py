@@ -8,7 +8,16 @@ from shared.specs.tuning import ObjectiveParameters, TuningParameters
 
 #: `auto` takes the Alpaca template of each row's own language.
 TemplateName = Literal[
-    "auto", "alpaca-en", "alpaca-zh", "vicuna", "chatglm", "belle", "rwkv", "plain"
+    "auto",
+    "alpaca-en",
+    "alpaca-zh",
+    "vicuna",
+    "chatglm",
+    "belle",
+    "rwkv",
+    "plain",
+    "chat",
+    "custom",
 ]
 
 
@@ -68,10 +77,29 @@ class TrainingSpec(ObjectiveParameters, TuningParameters, LoraParameters, Optimi
         "auto",
         en=(
             "Prompt template",
-            "Wraps a row into a prompt; stored with the adapter. Auto uses the "
-            "Alpaca template of each row's language.",
+            "Wraps a row into a prompt; stored with the adapter and used again. Auto uses the "
+            "Alpaca template of each row's language, chat the tokenizer's own, custom a Jinja text.",
         ),
-        zh=("提示模板", "把一行数据包装成提示，并随适配器保存。auto 按每行语言选用 Alpaca 模板。"),
+        zh=(
+            "提示模板",
+            "把一行数据包装成提示，并随适配器保存、再次使用。auto 按每行语言选用 Alpaca 模板，"
+            "chat 用分词器自带模板，custom 用 Jinja 文本。",
+        ),
+    )
+    template_text: str = parameter(
+        "",
+        en=(
+            "Template text",
+            "Jinja for the custom template: reads messages (role, content), add_generation_prompt "
+            "and eos_token, as tokenizers' chat templates do.",
+        ),
+        zh=(
+            "模板文本",
+            "custom 模板的 Jinja 文本：可用 messages（role、content）、add_generation_prompt、eos_token，"
+            "与分词器的 chat 模板相同。",
+        ),
+        group="advanced",
+        max_length=64_000,
     )
     max_length: int = parameter(
         512,

@@ -9,10 +9,14 @@ from typing import get_args
 from shared.errors import InvalidSpec, Language
 from shared.formats.rows import Conversation, Turn
 from shared.specs.training import TemplateName
+from shared.templates.jinja import parts_of
 from shared.templates.languages import language_of, language_of_question
 from shared.templates.wordings import TEMPLATES, Wording
 
-__all__ = ["TEMPLATES", "Piece", "fingerprint", "language_of", "pieces", "render"]
+__all__ = [
+    "TEMPLATES", "Piece", "check_source", "fingerprint", "is_source", "label", "language_of",
+    "pieces", "render",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,11 @@ def pieces(template: str, row: Conversation, *, lang: str | None = None) -> list
 
     `lang` states the language where the caller knows it, else the first turn is looked at. A
     conversation that ends with a user's turn ends with the prompt that asks for an answer.
-    Raises InvalidSpec for a template that does not exist.
+    `template` is a name of TEMPLATES or a Jinja source. Raises InvalidSpec for another name and
+    for a source that cannot be used.
     """
+    if is_source(template):
+        return [Piece(text, trained, ends) for text, trained, ends in parts_of(template, row)]
     first = row.turns[0]
     language = lang or language_of_question(first.content, first.input)
     wording = _wordings(template)["zh" if language == "zh" else "en"]
@@ -49,9 +56,34 @@ def fingerprint(template: str) -> str:
 
     Raises InvalidSpec for a template that does not exist.
     """
+    if is_source(template):
+        return hashlib.sha256(template.encode()).hexdigest()[:16]
     words = {language: asdict(wording) for language, wording in _wordings(template).items()}
     text = json.dumps(words, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_source(template: str) -> bool:
+    """Whether a template is a Jinja source and not a name."""
+    return template not in TEMPLATES and "{" in template
+
+
+def label(template: str) -> str:
+    """A template's name; of a source, that it is the adapter's own."""
+    return "custom" if is_source(template) else template
+
+
+def check_source(template: str) -> None:
+    """Raises InvalidSpec for a Jinja source that cannot lay out two turns."""
+    turns = (
+        Turn("user", "a"), Turn("assistant", "b", trained=True),
+        Turn("user", "c"), Turn("assistant", "d", trained=True),
+    )  # fmt: skip
+    found = parts_of(template, Conversation(turns))
+    said = "".join(text for text, _, _ in found)
+    if missing := [turn.content for turn in turns if turn.content not in said]:
+        problem = f"the Jinja template leaves out turns (of four, {len(missing)})"
+        raise InvalidSpec(field="template_text", problem=problem)
 
 
 def _laid_out(wording: Wording, row: Conversation) -> Iterator[Piece]:

@@ -10,7 +10,7 @@ from shared.templates import TEMPLATES, fingerprint, language_of, render
 
 
 def test_every_offered_template_exists_and_no_other() -> None:
-    assert set(TEMPLATES) == set(get_args(TemplateName))
+    assert {*TEMPLATES, "chat", "custom"} == set(get_args(TemplateName))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Evaluate arms (the base and each adapter) on benchmarks, item by item, over one resident base."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -8,12 +9,12 @@ from typing import Any
 import torch
 
 from shared.benchmarks import Benchmark, read_benchmark
-from shared.errors import NotFinite
+from shared.errors import NotFinite, both
 from shared.evaluations import EvaluationPart, EvaluationResult, write_result
 from shared.metrics import Shape, aggregate
-from shared.orders import DataFile, WorkOrder
+from shared.orders import AdapterFiles, DataFile, WorkOrder
 from shared.specs import Choosing, EvaluationSpec
-from shared.templates import fingerprint
+from shared.templates import fingerprint, label
 from worker.checkpoints import load_base
 from worker.evaluation import choice, continuation, generate, instruct
 from worker.evaluation.arms import Arms
@@ -121,7 +122,8 @@ class _Run:
         self._packed = packed
         at_once = spec.batch_tokens or tokens_at_once(arms.model)
         self._batch_tokens = max(LEAST_BATCH, at_once >> order.halvings)
-        self._facts = _facts(spec, arms.model, order.device, packed)
+        self._template = template_of(spec, order.adapters, report)
+        self._facts = _facts(spec, self._template, arms.model, order.device, packed)
         self._done, self._total = 0, total
         self._library = None if order.knowledge is None else Library(order.knowledge.path)
 
@@ -136,7 +138,7 @@ class _Run:
     ) -> None:
         """Arms whose samples are chosen alike, on the same requests in the same batches."""
         reader = Reader(
-            self._arms.tokenizer, self._spec.template, file.name, self._limit,
+            self._arms.tokenizer, self._template, file.name, self._limit,
             self._spec.max_new_tokens,
         )  # fmt: skip
         leaks = 0
@@ -222,14 +224,38 @@ def _shown(part: EvaluationPart, arm: str, shown: dict[str, list[str]]) -> Evalu
     return part.model_copy(update={"arm": arm, "items": items})
 
 
-def _facts(spec: EvaluationSpec, model: Any, device: str, packed: bool) -> dict[str, Any]:
+def template_of(spec: EvaluationSpec, adapters: Sequence[AdapterFiles], report: Report) -> str:
+    """The template of every arm's prompts: the named one, or the adapters' own.
+
+    Adapters that were trained with different ones are asked with `auto`, and the log says so.
+    """
+    if spec.template != "adapter":
+        return spec.template
+    own = {str(each.facts.get("template") or "auto") for each in adapters}
+    if len(own) > 1:
+        names = ", ".join(sorted(map(label, own)))
+        report.log(
+            both(
+                f"the adapters were trained with different templates ({names}); all are asked "
+                "with auto",
+                f"各适配器训练时的模板不同（{names}）；统一用 auto 提问",
+            ),
+            "warning",
+        )
+        return "auto"
+    return own.pop() if own else "auto"
+
+
+def _facts(
+    spec: EvaluationSpec, template: str, model: Any, device: str, packed: bool
+) -> dict[str, Any]:
     """How the numbers are made; see `COMPARABLE_FACTS` for those that two arms must share."""
     return {
         "engine": ENGINE,
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": device,
-        "template": spec.template,
-        "template_sha256": fingerprint(spec.template),
+        "template": label(template),
+        "template_sha256": fingerprint(template),
         "max_new_tokens": spec.max_new_tokens,
         "stop": spec.stop,
         "packed_choices": packed,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.errors import BadData, Both, NothingToTrain, both
-from shared.templates import fingerprint
+from shared.templates import fingerprint, label
 from worker.reporting import Report
 from worker.training.examples import Encoded, Example
 
@@ -42,7 +42,10 @@ def audit(
     _log_ends(data, tokenizer, report)
     print_of = fingerprint(template)
     report.log(
-        both(f"template {template}, fingerprint {print_of}", f"模板 {template}，指纹 {print_of}"),
+        both(
+            f"template {label(template)}, fingerprint {print_of}",
+            f"模板 {label(template)}，指纹 {print_of}",
+        ),
         LEVEL,
     )
     for number, example in enumerate(data.examples[:_SHOWN], start=1):

@@ -1,11 +1,29 @@
 """The rows of a training order: its datasets read, mixed and split as the spec says."""
 
-from shared.errors import EmptyData, Internal
+from typing import Any
+
+from shared.errors import EmptyData, Internal, InvalidSpec
 from shared.formats import read_rows
 from shared.formats.mixing import Mixed, Part, mix
 from shared.orders import WorkOrder
 from shared.specs import TrainingSpec
 from worker.reporting import Report
+
+
+def template_of(spec: TrainingSpec, tokenizer: Any) -> str:
+    """The template's name, or its Jinja source where it is the tokenizer's or the user's own.
+
+    Raises InvalidSpec where the tokenizer has none.
+    """
+    if spec.template == "custom":
+        return spec.template_text
+    if spec.template != "chat":
+        return spec.template
+    source = getattr(tokenizer, "chat_template", None)
+    if not isinstance(source, str):
+        problem = "the base's tokenizer has no chat template; name another one"
+        raise InvalidSpec(field="template", problem=problem)
+    return source
 
 
 def rows_of(order: WorkOrder, spec: TrainingSpec, report: Report) -> Mixed:

@@ -21,7 +21,7 @@ from worker.training.aims import Aim, aim
 from worker.training.audit import audit, require_known_ids
 from worker.training.compiling import compiled
 from worker.training.course import Course
-from worker.training.data import rows_of
+from worker.training.data import rows_of, template_of
 from worker.training.examples import Encoded, encode
 from worker.training.learner import Learner
 from worker.training.objectives import Objective, sft
@@ -46,7 +46,9 @@ def train(order: WorkOrder, report: Report) -> AdapterResult:
     mixed = rows_of(order, spec, report)
     report.phase("loading base")
     model, tokenizer = load_base(place.base, order.device, spec.precision)
-    return train_adapter(model, tokenizer, mixed.rows, spec, spec.template, place, report)
+    return train_adapter(
+        model, tokenizer, mixed.rows, spec, template_of(spec, tokenizer), place, report
+    )
 
 
 def train_adapter(

@@ -154,3 +154,13 @@ def test_an_interrupted_wait_leaves_the_job_in_the_queue(
     assert "The job goes on" in result.stderr
     (job,) = json.loads(stocked("jobs", "--json").stdout)
     assert job["state"] == JobState.QUEUED
+
+
+def test_a_custom_template_needs_a_text_that_can_be_used(stocked: Graft) -> None:
+    for more, said in (
+        ((), "custom needs a template_text"),
+        (("--template-text", "{{ messages|pprint }}"), "No filter named 'pprint'"),
+    ):
+        result = stocked(*TRAIN, "--template", "custom", *more)
+        assert result.exit_code == 2
+        assert said in result.stderr
