@@ -87,8 +87,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if operator == "**" or (operator == "%" and isinstance(left, str)):
             raise SecurityError(f"it uses {operator}")
         if operator == "*" and not (_is_number(left) and _is_number(right)):
-            size = len(left if isinstance(left, str | list | tuple) else right)
-            _bounded(size * (right if isinstance(right, int) else left))
+            several, times = (right, left) if _is_number(left) else (left, right)
+            _bounded(len(several) * int(times))
         if operator == "+" and isinstance(left, str):
             _bounded(len(left) + len(str(right)))
         return super().call_binop(context, operator, left, right)
@@ -114,7 +114,7 @@ class _Watched(NodeTransformer):
         raise SecurityError("it sets a variable to a block; use an expression")
 
 
-def _calling(name: str, given: list[nodes.Expr]) -> nodes.Call:
+def _calling(name: str, given: list[Any]) -> nodes.Call:
     return nodes.Call(nodes.Name(name, "load"), given, [], None, None)
 
 
