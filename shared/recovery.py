@@ -46,20 +46,27 @@ def recovered(
     drawn = _Drawn([base], native, everyone)
     floor, top = drawn.floor, drawn.top
     sign = 1.0 if base.metric.higher_is_better else -1.0
-    shown = np.quantile(sign * (top[1:] - floor[1:]), tails()[0]) > 0 and drawn.enough
+    ends = tails(max(2, drawn.clusters))
+    shown = np.quantile(sign * (top[1:] - floor[1:]), ends[0]) > 0 and drawn.enough
     found: dict[str, Gain] = {}
     for name, own in drawn.arms.items():
         rest = {other: drawn.arms[other] for other in controls if other != name}
-        found[name] = _gain(own, floor, top, rest, sign, bool(shown))
+        found[name] = _gain(own, floor, top, rest, sign, bool(shown), ends)
     return found
 
 
 def _gain(
-    own: Floats, floor: Floats, top: Floats, rest: Mapping[str, Floats], sign: float, shown: bool
+    own: Floats,
+    floor: Floats,
+    top: Floats,
+    rest: Mapping[str, Floats],
+    sign: float,
+    shown: bool,
+    tail: list[float],
 ) -> Gain:
-    """Arrays hold the point first, then the draws."""
+    """Arrays hold the point first, then the draws; `tail`: both quantiles of an interval."""
     change = sign * (own - floor)
-    low, high = np.quantile(change[1:], tails())
+    low, high = np.quantile(change[1:], tail)
     nearest = max(rest, key=lambda name: float(sign * rest[name][0]), default="")
     finding: Finding = "no_effect"
     if not shown or not rest:
@@ -68,12 +75,12 @@ def _gain(
         finding = "harm"
     elif low > 0:
         best = np.max(np.stack([sign * values[1:] for values in rest.values()]), axis=0)
-        if np.quantile(sign * own[1:] - best, tails()[0]) > 0:
+        if np.quantile(sign * own[1:] - best, tail[0]) > 0:
             finding = "supported"
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (own - floor) / (top - floor)
     kept = ratio[1:][np.isfinite(ratio[1:])]
-    ends = np.quantile(kept, tails()) if shown and len(kept) else (np.nan, np.nan)
+    ends = np.quantile(kept, tail) if shown and len(kept) else (np.nan, np.nan)
     return Gain(
         value=float(ratio[0]) if shown else float("nan"), low=float(ends[0]), high=float(ends[1]),
         change=float(own[0] - floor[0]), finding=finding, nearest=nearest,
@@ -86,7 +93,8 @@ class _Drawn:
     def __init__(self, base: Seeds, native: Seeds, arms: Mapping[str, Seeds]) -> None:
         flat = pair(*base, *native, *(each for seeds in arms.values() for each in seeds))
         groups = flat[0].groups
-        self.enough = flat[0].n >= FEWEST_ITEMS and flat[0].clusters > 1
+        self.clusters = flat[0].clusters
+        self.enough = flat[0].n >= FEWEST_ITEMS and self.clusters > 1
         count, seeds = max(1, flat[0].clusters), max(map(len, (native, *arms.values())))
         generator = np.random.default_rng(0)
         items = generator.multinomial(count, np.ones(count) / count, DRAWS)

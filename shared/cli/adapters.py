@@ -2,16 +2,17 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from shared import db, results
+from shared import db, imports, results
 from shared.cli.output import clock, emit, note, size, table
-from shared.cli.parts import Group
-from shared.cli.session import require_database
+from shared.cli.parts import Group, OneOf
+from shared.cli.session import require_database, whoami
 from shared.errors import FolderTaken
 from shared.language import say
+from shared.specs.training import TemplateName
 from shared.storage import store
 from shared.tables import Adapter
 
@@ -73,6 +74,32 @@ def show(name: str) -> None:
         *(f"{parent} -> {child}" for parent, child in edges),
     ]
     emit(_as_json(found) | {"lineage": edges}, "\n".join(lines))
+
+
+@adapters.command(
+    "add",
+    help=say(
+        "Check an adapter made elsewhere (a folder in PEFT's format) and register it.",
+        "检查并登记在别处制作的适配器（PEFT 格式的目录）。",
+    ),
+)
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--base", required=True, help=say("The base it was made for.", "它所属的底座。"))
+@click.option(
+    "--template",
+    type=OneOf(get_args(TemplateName)),
+    default="auto",
+    help=say("How its prompts were written. Default: auto.", "其提示的模板。默认：auto。"),
+)
+def add(name: str, folder: Path, base: str, template: str) -> None:
+    require_database()
+    with db.writing() as session:
+        made = imports.add(session, name, folder, base, template, user=whoami())
+        told = _as_json(made)
+    made_for = told["facts"]["made_for"]
+    note(say(f"its config names {made_for} as base", f"其配置中的底座为 {made_for}"))
+    emit(told, name)
 
 
 @adapters.command(
