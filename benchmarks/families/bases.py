@@ -66,8 +66,10 @@ BASES: dict[str, Callable[[], Any]] = {
     "Gemma2ForCausalLM": _base("Gemma2ForCausalLM", sliding_window=64, query_pre_attn_scalar=8),
     "Gemma3ForCausalLM": _base("Gemma3ForCausalLM", sliding_window=64, query_pre_attn_scalar=8),
     "Phi3ForCausalLM": _base("Phi3ForCausalLM"),
-    "GPTNeoXForCausalLM": _base("GPTNeoXForCausalLM"),
-    "BloomForCausalLM": _base("BloomForCausalLM", n_layer=LAYERS, n_head=HEADS),
+    "GPTNeoXForCausalLM": _base("GPTNeoXForCausalLM", num_key_value_heads=None, head_dim=None),
+    "BloomForCausalLM": _base(
+        "BloomForCausalLM", n_layer=LAYERS, n_head=HEADS, num_key_value_heads=None, head_dim=None
+    ),
     "RwkvForCausalLM": _base("RwkvForCausalLM", context_length=512),
     "GlmForCausalLM": _base("GlmForCausalLM"),
     "Glm4ForCausalLM": _base("Glm4ForCausalLM"),

@@ -59,19 +59,26 @@ class Outcome:
         return self.reload_difference <= 1e-5 < self.logit_change
 
 
+def training(base: Path, folder: Path, device: str = "cpu", **spec: Any) -> WorkOrder:
+    """The order to train a base on ROWS."""
+    parameters = {
+        "name": "adapter", "base_model": "base", "dataset": "rows", "rank": 4, "batch_size": 4,
+        "learning_rate": 0.02, "max_length": 512, "precision": "fp32",
+    }  # fmt: skip
+    return WorkOrder(
+        job_id="train", epoch=0, folder=folder / "train", device=device,
+        base=BaseFiles(name="base", location=str(base), fingerprint="base"),
+        spec=TrainingSpec.model_validate(parameters | spec),
+        dataset=_file(folder, "rows", json.dumps(ROWS)),
+    )  # fmt: skip
+
+
 def check(base: Path, folder: Path, *, steps: int = 4, device: str = "cpu") -> Outcome:
     """Train, reload and evaluate a base in a folder. Raises whatever an engine raises."""
     began = time.perf_counter()
-    files = BaseFiles(name="base", location=str(base), fingerprint="base")
     report = Silent()
-    order = WorkOrder(
-        job_id="train", epoch=0, base=files, folder=folder / "train", device=device,
-        spec=TrainingSpec(
-            name="adapter", base_model="base", dataset="rows", rank=4, max_steps=steps,
-            batch_size=4, learning_rate=0.02, max_length=512, precision="fp32",
-        ),
-        dataset=_file(folder, "rows", json.dumps(ROWS)),
-    )  # fmt: skip
+    order = training(base, folder, device, max_steps=steps)
+    files = BaseFiles(name="base", location=str(base), fingerprint="base")
     made = train(order, report)
     losses = [values["loss"] for _, values in report.steps]
     ours = attach_adapter(load_base(files, device, "fp32")[0], made.folder)

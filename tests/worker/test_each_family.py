@@ -8,12 +8,14 @@ import torch
 from transformers import RwkvConfig, RwkvForCausalLM
 
 from benchmarks.families.bases import BASES, make_base
-from benchmarks.families.check import check
+from benchmarks.families.check import check, training
 from shared.families import FAMILIES
 from shared.orders import BaseFiles
 from worker.checkpoints import load_base
 from worker.evaluation.decoding import decode
 from worker.recurrence import keeps_state
+from worker.reporting import Silent
+from worker.training import train
 from worker.training.adapter import fresh_adapter
 
 PROMPTS = [[0, 40, 41, 42, 43, 44, 45], [0, 50, 51], [0, 60, 61]]
@@ -53,6 +55,17 @@ def test_answers_decoded_together_are_those_decoded_alone(base: Path) -> None:
             with torch.no_grad():
                 ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
         assert answer.tokens == [token for token in ids[len(prompt) :] if token != 1]
+
+
+def test_p_tuning_of_chatglm_publishes_a_prefix_that_plain_peft_reloads(tmp_path: Path) -> None:
+    base = make_base("ChatGLMForConditionalGeneration", tmp_path / "base")
+    report = Silent()
+    order = training(base, tmp_path, tuning="prefix", max_steps=6, learning_rate=0.1)
+    # Publishing reloads the folder with PEFT and compares logits.
+    made = train(order, report)
+    losses = [values["loss"] for _, values in report.steps]
+    assert losses == sorted(losses, reverse=True)
+    assert made.facts["logit_change"] > 0
 
 
 class _Lora:

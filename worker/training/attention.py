@@ -96,7 +96,11 @@ def _attend(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention within rows: query (1, heads, tokens, width) → (1, tokens, heads, width)."""
+    """Causal attention within rows: query (1, heads, tokens, width) → (1, tokens, heads, width).
+
+    A model whose attention is not causal says by `visible` (1, 1, tokens, tokens) what each token
+    sees; that keeps rows apart by itself.
+    """
     reading = _reading.get()
     known = all(options.get(name) is None for name in ("softcap", "s_aux", "position_bias"))
     if reading is None or attention_mask is not None or len(query) != 1 or not known:
@@ -104,6 +108,8 @@ def _attend(
     segments, prefix = reading
     before = prefix(int(module.layer_idx)) if prefix else None  # pyright: ignore[reportArgumentType]
     choices = {"scale": scaling, "dropout_p": dropout}
+    if (visible := options.get("visible")) is not None:
+        return _seeing(query, key, value, before, visible, choices), None
     parts = (query, key, value)
     if segments.grid is None or segments.back is None:
         rows = zip(*(part.split(segments.lengths, dim=2) for part in parts), strict=True)
@@ -112,6 +118,25 @@ def _attend(
     grids: list[Any] = [_Rearranged.apply(each[0], segments.grid, segments.back) for each in parts]
     flat = _causal(grids[0], grids[1], grids[2], before, choices).transpose(0, 1).flatten(1, 2)
     return flat.index_select(1, segments.back).transpose(0, 1)[None], None
+
+
+def _seeing(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    before: tuple[Tensor, Tensor] | None,
+    visible: Tensor,
+    choices: dict[str, Any],
+) -> Tensor:
+    """Attention by a mask, after keys and values that all see: → (1, tokens, heads, width)."""
+    if before is not None:
+        key, value = (
+            torch.cat([first.to(part.dtype)[None], part], dim=2)
+            for first, part in zip(before, (key, value), strict=True)
+        )
+        visible = functional.pad(visible, (before[0].shape[1], 0), value=True)
+    found = functional.scaled_dot_product_attention(query, key, value, visible, **choices)
+    return found.transpose(1, 2)
 
 
 def _causal(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache
 
 from shared.errors import BadBase
 from shared.orders import BaseFiles
@@ -26,6 +26,7 @@ from worker.evaluation.scoring import packing_fits, score
 from worker.evaluation.trees import Tree
 from worker.training.adapted import Adapted
 from worker.training.adapter import fresh_adapter
+from worker.training.prefix import Prefixed
 
 GMASK, MASK, SOP, EOP = (IDS[name] for name in ("[gMASK]", "[MASK]", "<sop>", "<eop>"))
 A, B, C = IDS["a"], IDS["b"], IDS["c"]
@@ -268,3 +269,24 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('"num_layers": 2', '"num_layers": 3'))
     with pytest.raises(BadBase, match=r"layers\.2"):
         load_base(files(tmp_path), "cpu", "fp32")
+
+
+def test_a_trained_prefix_is_seen_by_all_and_moves_no_position(model: Any) -> None:
+    prefix = Prefixed(model, 3, seed=0)
+    with torch.no_grad():
+        prefix.embeddings.normal_()
+    keys = prefix.prefix
+    assert keys is not None
+    cache = DynamicCache()
+    for layer in range(SIZES["num_layers"]):
+        cache.update(keys(layer)[0][None].detach(), keys(layer)[1][None].detach(), layer)
+    with torch.no_grad():
+        ours = prefix(torch.tensor([ROW])).logits
+        cached = model(input_ids=torch.tensor([ROW[:-1]]), past_key_values=cache)
+        last = model(input_ids=torch.tensor([ROW[-1:]]), past_key_values=cached.past_key_values)
+    assert float((ours - logits(model, ROW)).abs().max()) > 0.1
+    whole = torch.cat([cached.logits, last.logits], 1)
+    torch.testing.assert_close(whole, ours, rtol=1e-4, atol=1e-4)
+    # Farther positions would turn every key.
+    moved = logits(model, ROW, position_ids=torch.arange(3, 3 + len(ROW))[None])
+    torch.testing.assert_close(moved, logits(model, ROW))

@@ -12,17 +12,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Cache, DynamicCache
 from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from worker.architectures.chatglm.configuration import ChatGLMConfig
 from worker.architectures.chatglm.places import Anchors
 
 _ROTARY_BASE = 10_000.0
+#: Attention that a mask says all about; others are told what is `visible` and may add to it.
+_PLAIN = ("sdpa", "eager", "None")
 
 
 class PrefixCache(DynamicCache):
     """Keys and values, and where each row's prompt ended."""
 
     anchors: Anchors | None = None
+    #: Keys of a trained prefix, which stand before every row and have no place in it.
+    ahead: int = 0
+
+    @classmethod
+    def over(cls, cache: Cache | None) -> "PrefixCache":
+        """A cache on another one's keys and values; what that holds already is a prefix."""
+        if isinstance(cache, PrefixCache):
+            return cache
+        made = cls()
+        if cache is not None:
+            made.layers, made.ahead = cache.layers, cache.get_seq_length()
+        return made
 
     def batch_select_indices(self, indices: Tensor) -> None:
         super().batch_select_indices(indices)
@@ -36,13 +51,6 @@ class PrefixCache(DynamicCache):
         super().batch_repeat_interleave(repeats)
         self._take(lambda rows: rows.repeat_interleave(repeats))
 
-    def places(self, order: Tensor) -> Tensor:
-        """Positions (rows, 2, tokens) of tokens numbered `order` (rows, tokens). Raises ValueError
-        where no prompt was read."""
-        if self.anchors is None:
-            raise ValueError("the cache does not say where its prompts end")
-        return self.anchors.at(order)
-
     def _take(self, chosen: Any) -> None:
         if self.anchors is not None:
             self.anchors = Anchors(chosen(self.anchors.answer), chosen(self.anchors.mask))
@@ -53,7 +61,8 @@ class SelfAttention(nn.Module):
 
     def __init__(self, config: ChatGLMConfig, layer: int) -> None:
         super().__init__()
-        self.layer = layer
+        self.config = config
+        self.layer_idx = layer
         self.heads = config.num_attention_heads
         self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
@@ -67,9 +76,15 @@ class SelfAttention(nn.Module):
         query, key, value = mixed.permute(3, 0, 2, 1, 4)
         query, key = _rotated(query, *turns), _rotated(key, *turns)
         if cache is not None:
-            key, value = cache.update(key, value, self.layer)
-        found = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        return self.dense(found.transpose(1, 2).reshape(rows, tokens, width))
+            key, value = cache.update(key, value, self.layer_idx)
+        name = str(self.config._attn_implementation)
+        if name in _PLAIN:
+            found = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+            found = found.transpose(1, 2)
+        else:
+            attend = ALL_ATTENTION_FUNCTIONS[name]
+            found, _ = attend(self, query, key, value, None, visible=visible)
+        return self.dense(found.reshape(rows, tokens, width))
 
 
 class MLP(nn.Module):

@@ -1,6 +1,6 @@
 """ChatGLM-6B as a transformers model, its weights under their original names."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,45 +60,43 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
 
         position_ids are the tokens' numbers in their sequences (rows, tokens), or positions as
         `places_of` gives them (rows, 2, tokens). Where numbers start anew, so does a sequence: rows
-        may be packed. Raises ValueError for a mask of another shape, since this attention makes its
-        own, and for tokens that continue a cache whose prompt is unknown.
+        may be packed. Keys in a cache that this model did not fill are a trained prefix. Raises
+        ValueError for a mask of another shape, since this attention makes its own.
         """
         if input_ids is None:
             raise ValueError("ChatGLM finds the end of a prompt by its ids: give input_ids")
         use_cache = self.config.use_cache if use_cache is None else use_cache
-        if past_key_values is None and use_cache:
-            past_key_values = PrefixCache(config=self.config)
-        positions, visible = self._placed(input_ids, attention_mask, position_ids, past_key_values)
+        cache = None
+        if use_cache or past_key_values is not None:
+            cache = PrefixCache.over(past_key_values)
+        positions, visible = self._placed(input_ids, attention_mask, position_ids, cache)
         hidden = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
         head = self.config.hidden_size // self.config.num_attention_heads
         turns = rotary(positions, head, hidden.dtype)
         for layer in self.layers:
-            hidden = layer(hidden, turns, visible, past_key_values)
+            hidden = layer(hidden, turns, visible, cache)
         return BaseModelOutputWithPast(
-            last_hidden_state=self.final_layernorm(hidden), past_key_values=past_key_values
+            last_hidden_state=self.final_layernorm(hidden), past_key_values=cache
         )
 
     def _placed(
-        self, ids: Tensor, seen: Tensor | None, given: Tensor | None, cache: Cache | None
+        self, ids: Tensor, seen: Tensor | None, given: Tensor | None, cache: PrefixCache | None
     ) -> tuple[Tensor, Tensor]:
         """Positions (rows, 2, tokens), and (rows, 1, tokens, keys) what each token sees."""
         if seen is not None and seen.ndim != 2:
             raise ValueError("ChatGLM's prefix attention takes a mask of (rows, tokens) only")
         past = 0 if cache is None else cache.get_seq_length()
         explicit = given if given is not None and given.ndim == 3 else None
-        if past and (explicit is not None or getattr(cache, "anchors", None) is not None):
+        if cache is not None and cache.anchors is not None and past:
             visible = torch.ones(*ids.shape, past + ids.shape[1], dtype=torch.bool).tril(past)
-            if explicit is None:
-                order = order_of(ids, past, seen) if given is None else given
-                explicit = cast(PrefixCache, cache).places(order.expand_as(ids))
-            return explicit, _masked(visible.to(ids.device), seen)
-        if past and not bool((ids == self.config.bos_token_id).any(1).all()):
-            raise ValueError("the cache does not say where its prompts end")
+            order = order_of(ids, past, seen) - cache.ahead if given is None else given
+            positions = cache.anchors.at(order.expand_as(ids)) if explicit is None else explicit
+            return positions, _masked(visible.to(ids.device), seen)
         order = order_of(ids, 0, _own(seen, ids))
         if given is not None and explicit is None:
             order = given.expand_as(ids)
         places = places_of(ids, order, self.config)
-        if isinstance(cache, PrefixCache):
+        if cache is not None:
             cache.anchors = places.anchors
         # Keys from before the tokens, such as a trained prefix, are seen by all.
         visible = functional.pad(places.visible(), (past, 0), value=True)

@@ -73,6 +73,8 @@ def places_of(ids: Tensor, order: Tensor, config: ChatGLMConfig) -> Places:
     fresh = torch.ones_like(order, dtype=torch.bool)
     fresh[:, 1:] = order[:, 1:] <= order[:, :-1]
     sequence = fresh.cumsum(1) - 1
+    # Numbers count from where a sequence begins: a trained prefix before it moves no position.
+    order = order - _first(fresh, order, sequence).gather(1, sequence)
     answer = _first(ids == config.bos_token_id, order, sequence)
     gmask = _first(ids == config.gmask_token_id, order, sequence)
     mask = _first(ids == config.mask_token_id, order, sequence)
