@@ -167,10 +167,17 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def probe_ids(model: Any) -> Tensor:
-    """Fixed token ids (rows, tokens) spread over the vocabulary, the same in every process."""
+    """Fixed token ids (rows, tokens) spread over the vocabulary, the same in every process.
+
+    The base's begin token stands in the middle: some bases find the end of a prompt by it.
+    """
     vocabulary = model.get_input_embeddings().num_embeddings
-    ids = torch.arange(_PROBE_ROWS * _PROBE_LENGTH) * 7919 % vocabulary
-    return ids.view(_PROBE_ROWS, _PROBE_LENGTH)
+    ids = (torch.arange(_PROBE_ROWS * _PROBE_LENGTH) * 7919 % vocabulary).view(_PROBE_ROWS, -1)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    begin = getattr(base.config, "bos_token_id", None)
+    if isinstance(begin, int) and begin < vocabulary:
+        ids[:, _PROBE_LENGTH // 2] = begin
+    return ids
 
 
 def probe_logits(model: Any) -> Tensor:

@@ -27,6 +27,12 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "underscores",
         "须以字母或数字开头，其后最多 63 个字母、数字、点、横线或下划线",
     ),
+    "pissa_is_for_lora": ("pissa starts lora only", "pissa 只能用于 lora"),
+    "prefix_has_no_b": (
+        "a prefix has no B whose learning rate could differ",
+        "前缀没有 B，无法另设其学习率",
+    ),
+    "prefix_not_compiled": ("layers with a prefix are not compiled", "带前缀的层不能编译"),
     "list_type": ("it must be a list", "须为列表"),
     "dict_type": ("it must be an object", "须为对象"),
     "model_attributes_type": ("it must be an object", "须为对象"),

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pydantic import ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from shared.specs.base import Spec
 from shared.specs.parameters import parameter
@@ -33,6 +34,32 @@ class ObjectiveParameters(Spec):
         group="advanced",
         gt=0,
         le=100,
+    )
+
+    look_every: int = parameter(
+        0,
+        en=(
+            "Look every",
+            "Steps between looks at the held-out rows; 0 looks ten times. The weights of the best "
+            "look are published.",
+        ),
+        zh=(
+            "查看间隔",
+            "两次计算留出行损失之间的步数；0 表示共查看十次。发布最好一次的权重。",
+        ),
+        unit="steps",
+        group="advanced",
+        ge=0,
+    )
+    patience: int = parameter(
+        0,
+        en=(
+            "Patience",
+            "End after so many looks without a lower held-out loss; 0 trains to the end.",
+        ),
+        zh=("耐心", "留出行损失连续这么多次没有降低就结束；0 表示训练到底。"),
+        group="advanced",
+        ge=0,
     )
 
 
@@ -115,12 +142,14 @@ class TuningParameters(Spec):
         group="advanced",
     )
 
-    @field_validator("start", "lora_plus")
+    @field_validator("start", "lora_plus", "compiled")
     @classmethod
-    def _for_low_rank(cls, value: str | float, info: ValidationInfo) -> str | float:
+    def _together(cls, value: str | float | bool, info: ValidationInfo) -> str | float | bool:
         tuning = info.data.get("tuning")
         if info.field_name == "start" and value == "pissa" and tuning != "lora":
-            raise ValueError(f"pissa starts lora only, not {tuning}")
+            raise PydanticCustomError("pissa_is_for_lora", "pissa starts lora only")
         if info.field_name == "lora_plus" and value != 1 and tuning == "prefix":
-            raise ValueError("a prefix has no B whose learning rate could differ")
+            raise PydanticCustomError("prefix_has_no_b", "a prefix has no B")
+        if info.field_name == "compiled" and value and tuning == "prefix":
+            raise PydanticCustomError("prefix_not_compiled", "a prefix is not compiled")
         return value

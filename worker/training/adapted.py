@@ -57,6 +57,10 @@ class Adapted(nn.Module):
         """Keys and values that stand before every text."""
         return
 
+    def before(self, lines: int) -> dict[str, Any]:
+        """What a model is called with beside its texts."""
+        return {}
+
     @property
     def device(self) -> torch.device:
         return self.base.device

@@ -9,7 +9,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from shared.errors import InvalidSpec, NoOp, NotFinite, RankTooLarge, ReloadMismatch
+from shared.errors import InvalidSpec, NoOp, NotFinite, RankTooLarge, ReloadMismatch, both
 from shared.specs import Teaching, TrainingSpec
 from shared.specs.tuning import TuningParameters
 from worker.checkpoints import (
@@ -23,7 +23,7 @@ from worker.training.adapted import Adapted
 from worker.training.batches import seed_of
 from worker.training.pissa import principal
 from worker.training.place import Place
-from worker.training.prefix import Prefixed
+from worker.training.prefix import Prefixed, no_prefix
 
 #: By module, the factors (b, a) of an update b·a with every scale folded in.
 Start = Mapping[str, tuple[Tensor, Tensor]]
@@ -40,6 +40,8 @@ def fresh_adapter(model: Any, parameters: TrainingSpec | Teaching, base: str) ->
     """
     tuning = parameters if isinstance(parameters, TuningParameters) else TuningParameters()
     if tuning.tuning == "prefix":
+        if not hasattr(model.config.get_text_config(), "num_attention_heads"):
+            raise no_prefix(base)
         return Prefixed(model, tuning.virtual_tokens, seed_of(parameters.seed, 0))
     rank = parameters.rank
     targets = linear_targets(model, parameters.target_modules)
@@ -73,7 +75,10 @@ def _require_plain_linears(model: nn.Module, targets: Sequence[str]) -> None:
     """PEFT writes DoRA's lengths for plain linear modules in the layout that is read back."""
     for name, part in model.named_modules():
         if isinstance(part, Conv1D) and any(name.split(".")[-1] == end for end in targets):
-            problem = f"dora needs plain linear modules, and {name} is none; take lora"
+            problem = both(
+                f"dora needs plain linear modules, and {name} is none; take lora",
+                f"dora 需要普通线性模块，而 {name} 不是；请改用 lora",
+            )
             raise InvalidSpec(field="tuning", problem=problem)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.errors import InvalidSpec
+from shared.errors import InvalidSpec, both
 from shared.specs import Teaching, TrainingSpec
 from worker.training.batches import Lesson
 from worker.training.examples import Encoded, Example
@@ -42,9 +42,11 @@ def aim(parameters: TrainingSpec | Teaching, data: Encoded, given: Objective = s
 
 def _pairs(data: Encoded) -> list[Lesson]:
     if len(data.rejected) != len(data.examples):
-        problem = (
-            f"dpo needs preferences, and only {len(data.rejected)} of {len(data.examples)} rows "
-            "hold a chosen and a rejected answer; take sft, or such a dataset"
+        found = f"{len(data.rejected)} / {len(data.examples)}"
+        problem = both(
+            f"dpo needs preferences, and only {found} rows hold a chosen and a rejected answer; "
+            "take sft, or such a dataset",
+            f"dpo 需要偏好数据，而只有 {found} 行含有选中和未选中的回答；请改用 sft 或这样的数据集",
         )
         raise InvalidSpec(field="objective", problem=problem)
     return list(zip(data.examples, data.rejected, strict=True))

@@ -1,24 +1,23 @@
 """The training engine: rows and a base in, an adapter folder that plain PEFT loads out."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from shared.errors import Internal, InvalidSpec, OutOfMemory
-from shared.formats import AlpacaRow, Row, content_hash
+from shared.errors import Internal, OutOfMemory, both
+from shared.formats import AlpacaRow, Row
 from shared.orders import WorkOrder
 from shared.specs import Teaching, TrainingSpec
-from shared.specs.base import LoraParameters, OptimiserParameters
-from shared.specs.tuning import ObjectiveParameters, TuningParameters
-from shared.templates import fingerprint
-from worker.checkpoints import load_base, logit_change, write_facts
+from worker.checkpoints import load_base, write_facts
 from worker.reporting import AdapterResult, Report
 from worker.training import loop
 from worker.training.adapted import Adapted
 from worker.training.adapter import Start, fresh_adapter, publish, put_start, target_modules
 from worker.training.aims import Aim, aim
 from worker.training.audit import audit, require_known_ids
+from worker.training.batches import Lesson, schedule
 from worker.training.compiling import compiled
 from worker.training.course import Course
 from worker.training.data import rows_of, template_of
@@ -26,11 +25,11 @@ from worker.training.examples import Encoded, encode
 from worker.training.learner import Learner
 from worker.training.objectives import Objective, sft
 from worker.training.place import Place, place_of
-from worker.training.prefix import Prefixed
-from worker.training.resuming import Standing
+from worker.training.prefix import Prefixed, no_prefix
+from worker.training.record import facts_of, identity_of
 
-#: Parameters that may differ when a job goes on: they change memory, not the result.
-_FREE = {"micro_batch_size"}
+#: Looks at the rows held out, where the spec does not say after how many steps.
+_LOOKS = 10
 
 
 def train(order: WorkOrder, report: Report) -> AdapterResult:
@@ -46,8 +45,9 @@ def train(order: WorkOrder, report: Report) -> AdapterResult:
     mixed = rows_of(order, spec, report)
     report.phase("loading base")
     model, tokenizer = load_base(place.base, order.device, spec.precision)
+    template = template_of(spec, tokenizer)
     return train_adapter(
-        model, tokenizer, mixed.rows, spec, template_of(spec, tokenizer), place, report
+        model, tokenizer, mixed.rows, spec, template, place, report, held_out=mixed.held_out
     )
 
 
@@ -62,26 +62,36 @@ def train_adapter(
     *,
     objective: Objective = sft,
     start: Start | None = None,
+    held_out: Sequence[Row | AlpacaRow] = (),
 ) -> AdapterResult:
-    """Train a LoRA adapter on `rows` and write it to `place.out`; the base is left as it was.
+    """Train an adapter on `rows` and write it to `place.out`; the base is left as it was.
 
     `start`: factors (b, a) by module that the adapter begins with, of at most its rank.
+    `held_out`: rows that decide which step's weights are published.
     Raises NothingToTrain, BadData, RankTooLarge, InvalidSpec (targets) before the first step;
     Stopped, NotFinite, OutOfMemory, ResumeRefused on the way; NoOp and ReloadMismatch after it.
     """
     report.phase("training")
     data = _encode(model, tokenizer, rows, parameters, template, place, report)
     goal = aim(parameters, data, objective)
+    unseen = _unseen(model, tokenizer, held_out, parameters, template, objective)
     adapted = fresh_adapter(model, parameters, place.base.name)
     if start and isinstance(adapted, Adapted):
-        report.log(f"begins with {put_start(adapted, start)} of {len(start)} updates")
+        begun = f"{put_start(adapted, start)} / {len(start)}"
+        report.log(both(f"begins with {begun} updates", f"从 {begun} 个更新开始"))
     targets = target_modules(adapted)
     trained = sum(part.numel() for part in adapted.parameters() if part.requires_grad)
-    rank = adapted.config.r if isinstance(adapted, Adapted) else adapted.offset
+    rank = adapted.config.r if isinstance(adapted, Adapted) else adapted.tokens
+    names = ", ".join(targets)
     report.log(
-        f"adapter of rank {rank} on {', '.join(targets)}: {trained} weights"
+        both(
+            f"adapter of rank {rank} on {names}: {trained} weights",
+            f"秩为 {rank} 的适配器，作用于 {names}：{trained} 个权重",
+        )
         if targets
-        else f"prefix of {rank} tokens: {trained} weights"
+        else both(
+            f"prefix of {rank} tokens: {trained} weights", f"{rank} 个词元的前缀：{trained} 个权重"
+        )
     )
     rows_at_once = min(parameters.micro_batch_size or parameters.batch_size, parameters.batch_size)
     learner = _learner(adapted, goal, parameters, place, report)
@@ -94,8 +104,8 @@ def train_adapter(
         checkpoint_every=parameters.checkpoint_every,
         checkpoints=place.checkpoints,
         resume_from=place.resume_from,
-        identity=_identity(rows, parameters, template, place) | {"packed": learner.packs},
-        lora_plus=parameters.lora_plus if isinstance(parameters, TrainingSpec) else 1.0,
+        identity=identity_of(rows, parameters, template, place) | {"packed": learner.packs},
+        **_looks(parameters, goal, unseen),
     )
     try:
         with compiled(model, wanted=getattr(parameters, "compiled", False)):
@@ -104,11 +114,16 @@ def train_adapter(
         raise OutOfMemory(detail=str(full).splitlines()[0]) from full
     report.phase("checking")
     change = publish(adapted, place, standing.step)
-    report.log(f"reloaded from disk: same logits, up to {change:.3g} away from the base's")
+    report.log(
+        both(
+            f"reloaded from disk: same logits, up to {change:.3g} away from the base's",
+            f"已从磁盘重新加载：logit 一致，与底座相差至多 {change:.3g}",
+        )
+    )
     facts = {
         "logit_change": change,
         "target_modules": targets,
-        **_facts(data, parameters, template, place, standing),
+        **facts_of(data, parameters, template, place, standing),
         "rank": rank,
         "objective": goal.name,
     }
@@ -129,16 +144,16 @@ def _learner(
     """
     longest = max(len(example.ids) for lesson in goal.lessons for example in lesson)
     wanted = goal.packs and getattr(parameters, "packing", True)
-    prefixed = isinstance(adapted, Prefixed)
-    learner = Learner.of(adapted, longest if wanted or prefixed else 0)
-    if prefixed and not (learner.packs and logit_change(adapted) > 0):
-        problem = (
-            f'the attention of base "{place.base.name}" cannot be given keys and values from '
-            "outside; take lora"
-        )
-        raise InvalidSpec(field="tuning", problem=problem)
-    how = "end to end, without padding" if learner.packs else "padded, in groups of like length"
-    report.log(f"rows lie in memory {how}")
+    settled = not isinstance(adapted, Prefixed) or adapted.settle()
+    needed = isinstance(adapted, Prefixed) and adapted.prefix is not None
+    learner = Learner.of(adapted, longest if wanted or needed else 0)
+    if not settled or (needed and not learner.packs):
+        raise no_prefix(place.base.name)
+    report.log(
+        both("rows lie end to end, without padding", "各行首尾相接，没有填充")
+        if learner.packs
+        else both("rows of like length are padded together", "长度相近的行补齐在一起")
+    )
     return learner
 
 
@@ -152,11 +167,15 @@ def _encode(
     report: Report,
 ) -> Encoded:
     """The rows as audited examples, no longer than the base can read."""
-    limit = parameters.max_length
-    reach = getattr(model.config.get_text_config(), "max_position_embeddings", None) or limit
-    if reach < limit:
-        report.log(f"the base reads {reach} tokens; max_length {limit} is lowered to that")
-        limit = reach
+    limit = _limit(model, parameters)
+    if limit < parameters.max_length:
+        asked = parameters.max_length
+        report.log(
+            both(
+                f"the base reads {limit} tokens; max_length {asked} is lowered to that",
+                f"底座最多读取 {limit} 个词元；max_length {asked} 已降到该值",
+            )
+        )
     data = encode(rows, tokenizer, template, limit)
     audit(
         data, tokenizer, dataset=place.dataset, template=template, max_length=limit, report=report
@@ -165,48 +184,37 @@ def _encode(
     return data
 
 
-def _identity(
+def _limit(model: Any, parameters: TrainingSpec | Teaching) -> int:
+    """Most tokens of a row: what the spec says, and what the base can read."""
+    reach = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return min(parameters.max_length, reach or parameters.max_length)
+
+
+def _unseen(
+    model: Any,
+    tokenizer: Any,
     rows: Sequence[Row | AlpacaRow],
     parameters: TrainingSpec | Teaching,
     template: str,
-    place: Place,
-) -> dict[str, Any]:
-    """What a checkpoint of this training must have been written under."""
-    groups = (ObjectiveParameters, TuningParameters, LoraParameters, OptimiserParameters)
-    names = {name for group in groups for name in group.model_fields} | {"max_length"}
-    return {
-        "dataset": content_hash(rows),
-        "template": f"{template} {fingerprint(template)}",
-        "base model": place.base.fingerprint,
-        **parameters.model_dump(mode="json", include=names - _FREE),
-        **place.identity,
-    }
+    objective: Objective,
+) -> list[Lesson]:
+    """The rows held out, as lessons of the same objective."""
+    if not rows:
+        return []
+    data = encode(rows, tokenizer, template, _limit(model, parameters))
+    return aim(parameters, data, objective).lessons
 
 
-def _facts(
-    data: Encoded,
-    parameters: TrainingSpec | Teaching,
-    template: str,
-    place: Place,
-    standing: Standing,
+def _looks(
+    parameters: TrainingSpec | Teaching, goal: Aim, unseen: Sequence[Lesson]
 ) -> dict[str, Any]:
-    """What is remembered of the adapter's making, in its folder and in the database."""
-    seconds = max(standing.seconds, 1e-9)
+    """What a course knows of LoRA+ and of rows held out; teaching knows neither."""
+    if not isinstance(parameters, TrainingSpec):
+        return {}
+    steps = schedule(len(goal.lessons), parameters).steps
     return {
-        "base": place.base.name,
-        "base_fingerprint": place.base.fingerprint,
-        "dataset": place.dataset,
-        "template": template,
-        "template_fingerprint": fingerprint(template),
-        "alpha": parameters.alpha,
-        "steps": standing.step,
-        "final_loss": sum(standing.losses) / len(standing.losses),
-        "rows": len(data.examples),
-        "rows_cut": data.cut,
-        "rows_dropped": data.dropped,
-        "trained_tokens": standing.labels,
-        "tokens": standing.tokens,
-        "seconds": round(standing.seconds, 3),
-        "tokens_per_s": round(standing.tokens / seconds, 1),
-        "trained_tokens_per_s": round(standing.labels / seconds, 1),
+        "lora_plus": parameters.lora_plus,
+        "held_out": unseen,
+        "look_every": parameters.look_every or math.ceil(steps / _LOOKS),
+        "patience": parameters.patience,
     }

@@ -75,11 +75,11 @@ class Learner:
         with self._reading(batch):
             return decoder(**self._inputs(batch), use_cache=False).last_hidden_state
 
-    def _inputs(self, batch: Batch) -> dict[str, Tensor]:
-        if batch.position_ids is None:
-            return {"input_ids": batch.input_ids}
-        places = batch.position_ids + self.model.offset
-        return {"input_ids": batch.input_ids, "position_ids": places}
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
+        inputs = {"input_ids": batch.input_ids, **self.model.before(len(batch.input_ids))}
+        if batch.position_ids is not None:
+            inputs["position_ids"] = batch.position_ids + self.model.offset
+        return inputs
 
     @contextmanager
     def _reading(self, batch: Batch) -> Iterator[None]:

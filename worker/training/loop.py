@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from shared.errors import both
 from worker.reporting import Report, Stopped
 from worker.training import resuming, stepping
 from worker.training.batches import schedule
@@ -30,7 +31,8 @@ def run(learner: Learner, course: Course, report: Report) -> Standing:
     standing = Standing()
     if course.resume_from is not None:
         standing = resuming.resume(course.resume_from, state)
-        report.log(f"continuing from step {standing.step} of {plan.steps}")
+        at = f"{standing.step} / {plan.steps}"
+        report.log(both(f"continuing from step {at}", f"从第 {at} 步继续"))
     saved = standing.step
     learner.model.train()
     while standing.step < plan.steps and not _tired(standing, course):
@@ -53,13 +55,28 @@ def run(learner: Learner, course: Course, report: Report) -> Standing:
         report.progress(standing.step, plan.steps, "steps")
     learner.model.eval()
     if _tired(standing, course):
-        report.log(f"ended after step {standing.step}: {course.patience} looks without a gain")
+        report.log(
+            both(
+                f"ended after step {standing.step}: no gain in {course.patience} looks",
+                f"第 {standing.step} 步后结束：连续 {course.patience} 次查看没有改进",
+            )
+        )
     if state.best:
-        report.log(f"the weights of step {standing.best_step} are kept, the best held out")
-        with torch.no_grad():
-            for name, weight in weights.items():
-                weight.copy_(state.best[name])
+        _keep_best(state, standing, report)
     return standing
+
+
+def _keep_best(state: resuming.State, standing: Standing, report: Report) -> None:
+    best, loss = standing.best_step, standing.best_loss
+    report.log(
+        both(
+            f"the weights of step {best} are published: loss {loss:.4f} on the rows held out",
+            f"发布第 {best} 步的权重：留出行的损失为 {loss:.4f}",
+        )
+    )
+    with torch.no_grad():
+        for name, weight in state.weights.items():
+            weight.copy_(state.best[name])
 
 
 def optimiser_of(weights: dict[str, nn.Parameter], course: Course) -> torch.optim.AdamW:

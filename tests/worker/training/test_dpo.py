@@ -88,7 +88,7 @@ def test_preferences_are_learned_by_dpo_without_being_told(
 
 
 def test_dpo_without_preferences_is_refused(tiny_llama: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidSpec, match="only 0 of 10 rows hold a chosen and a rejected"):
+    with pytest.raises(InvalidSpec, match="only 0 / 10 rows hold a chosen and a rejected"):
         trained(tiny_llama, tmp_path, ROWS, objective="dpo")
 
 

@@ -108,6 +108,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "p-tuning": {"tuning": "prefix", "virtual_tokens": 4},
     "dora": {"tuning": "dora"},
     "pissa, lora+": {"start": "pissa", "lora_plus": 4.0},
+    "held out": {"look_every": 4, "learning_rate": 0.05},
 }
 
 
@@ -117,7 +118,9 @@ def learned(order: WorkOrder, report: Silent) -> None:
     spec: Any = order.spec
     rows = PREFERENCES if spec.objective == "dpo" else ROWS
     model, tokenizer = load_base(order.base, "cpu", "fp32")
-    train_adapter(model, tokenizer, rows, spec, "auto", place_of(order), report)
+    unseen = ROWS[:2] if spec.look_every else []
+    place = place_of(order)
+    train_adapter(model, tokenizer, rows, spec, "auto", place, report, held_out=unseen)
 
 
 # Python 3.12 warns of any fork beside threads; this child computes on one and ends by SIGKILL.

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModelForCausalLM
-from pydantic import ValidationError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, RwkvConfig, RwkvForCausalLM
 
-from orders_of import order_for
+from orders_of import ROWS, order_for
 from shared.errors import InvalidSpec, RankTooLarge
-from shared.specs import TrainingSpec
+from shared.specs import TrainingSpec, parse_spec
 from tiny_bases import make_tokenizer
+from tiny_chatglm import make_chatglm
 from worker.checkpoints import probe_logits
 from worker.reporting import Silent
 from worker.training import train
@@ -110,14 +110,27 @@ def test_a_packed_prefix_is_pefts_row_by_row(tiny_llama: Path, tmp_path: Path) -
     assert (config["peft_type"], config["num_virtual_tokens"]) == ("PREFIX_TUNING", 5)
 
 
-def test_a_prefix_is_refused_where_attention_takes_none(tmp_path: Path) -> None:
+def test_a_base_whose_attention_is_its_own_gets_the_prefix_as_a_cache(tmp_path: Path) -> None:
+    folder = make_chatglm(tmp_path / "base")
+    values = {"tuning": "prefix", "virtual_tokens": 5, "learning_rate": 0.1, "max_steps": 10}
+    values |= {"batch_size": len(ROWS)}
+    report = Silent()
+    made = train(order_for(folder, tmp_path, template="chatglm", **values), report)
+    losses = [step["loss"] for _, step in report.steps]
+    assert losses[-1] < losses[0]
+    assert made.facts["logit_change"] > 0
+    assert "info: rows lie end to end, without padding" in report.lines
+
+
+def test_a_prefix_is_refused_where_there_is_no_attention(tmp_path: Path) -> None:
     tokenizer = make_tokenizer(320)
-    folder = tmp_path / "eager"
-    config = GPT2Config(vocab_size=320, n_embd=32, n_layer=1, n_head=2, n_positions=256)
-    GPT2LMHeadModel(config).save_pretrained(folder)
+    folder = tmp_path / "rwkv"
+    config = RwkvConfig(
+        vocab_size=len(tokenizer), hidden_size=32, attention_hidden_size=32, num_hidden_layers=2,
+        context_length=256, bos_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    RwkvForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    settings = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(settings | {"sliding_window": 8}))
     with pytest.raises(InvalidSpec, match=r"tuning: .*cannot be given keys and values"):
         train(order_for(folder, tmp_path, tuning="prefix"), Silent())
 
@@ -127,8 +140,15 @@ def spec(**values: Any) -> TrainingSpec:
 
 
 @pytest.mark.parametrize(
-    "values", [{"tuning": "dora", "start": "pissa"}, {"tuning": "prefix", "lora_plus": 16}]
+    ("values", "reason"),
+    [
+        ({"tuning": "dora", "start": "pissa"}, "start: pissa starts lora only"),
+        ({"tuning": "prefix", "lora_plus": 16}, "lora_plus: a prefix has no B"),
+        ({"tuning": "prefix", "compiled": True}, "compiled: layers with a prefix"),
+    ],
 )
-def test_kinds_that_do_not_go_together_are_refused_at_submission(values: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        spec(**values)
+def test_kinds_that_do_not_go_together_are_refused_at_submission(
+    values: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidSpec, match=reason):
+        parse_spec({"kind": "train", "name": "a", "base_model": "b", "dataset": "d"} | values)
