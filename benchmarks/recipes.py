@@ -30,7 +30,7 @@ from worker.training import train
 
 STEPS = 20
 #: Rows of a file, rows of a step, tokens of a row.
-ROWS, BATCH, LENGTH = 400, 8, 256
+ROWS, BATCH, LENGTH = 200, 4, 128
 #: Recipe -> the base that stands for its own.
 BASES = {
     "alpaca-lora-7b": "llama-23m", "chatglm-tuning": "glm-12m", "chinese-vicuna": "llama-23m",

@@ -66,9 +66,9 @@ class TrainingSpec(ObjectiveParameters, TuningParameters, LoraParameters, Optimi
         en=(
             "Held out",
             "Share of the instructions whose rows are kept from training; no instruction is on "
-            "both sides.",
+            "both sides. A translation counts as another instruction.",
         ),
-        zh=("留出比例", "不参与训练的指令所占比例；同一指令不会出现在两边。"),
+        zh=("留出比例", "不参与训练的指令所占比例；同一指令不会出现在两边；译文视为另一条指令。"),
         group="advanced",
         ge=0,
         le=0.5,

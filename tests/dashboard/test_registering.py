@@ -81,6 +81,25 @@ def test_a_name_in_use_is_refused(pool: Path, open_page: Open) -> None:
     assert "已被占用" in app.error[0].value
 
 
+def test_training_rows_are_shown_in_the_chosen_template(pool: Path, open_page: Open) -> None:
+    app = open_page("datasets", name=filled.TRAINING)
+    app.selectbox(key="datasets.template").set_value("vicuna").run()
+    drawn = [each.proto.body for each in app.get("html")]
+    assert len(drawn) == 3
+    assert all("ASSISTANT:<span" in html and "⏹</span>" in html for html in drawn)
+    assert "Duplicates" in texts(app)
+
+
+def test_several_turns_are_previewed_turn_by_turn(empty_pool: Path, open_page: Open) -> None:
+    said = [("human", "Q"), ("gpt", "A"), ("human", "R"), ("gpt", "B")]
+    row = {"conversations": [{"from": who, "value": text} for who, text in said]}
+    app = _upload(open_page("datasets"), "talk.json", json.dumps([row]).encode())
+    assert "1 rows can be used · sharegpt" in app.success[0].value
+    assert app.dataframe[0].value.iloc[0].to_dict() == {
+        "user 1": "Q", "assistant 1": "A", "user 2": "R", "assistant 2": "B",
+    }  # fmt: skip
+
+
 def test_a_registered_file_shows_its_rows(pool: Path, open_page: Open) -> None:
     app = open_page("datasets", name="capitals")
     rows = app.dataframe[0].value
