@@ -9,6 +9,7 @@ from dashboard.language import Words
 from shared import comparisons, db
 from shared.comparisons import ComparisonTable, Flip, ItemPair
 from shared.config import settings
+from shared.metrics import ALL
 
 PAGE = 10
 FLIPS = (*(flip.value for flip in Flip), "changed")
@@ -55,6 +56,7 @@ def items(words: Words, table: ComparisonTable) -> None:
             st.info(words("compare.no_pairs"))
             return
         found = pairs_of(settings().database, table.name, table.baseline, arm, benchmark)
+        found = narrowed(words, found, f"{arm}.{benchmark}")
         counted = comparisons.counted(found)
         offered = [flip for flip in FLIPS if counted[flip]]
         flip = st.pills(
@@ -63,12 +65,39 @@ def items(words: Words, table: ComparisonTable) -> None:
             key=f"compare.flip.{arm}.{benchmark}", label_visibility="collapsed",
         )  # fmt: skip
         kept = [pair for pair in found if _keeps(flip, pair)]
+        st.download_button(
+            words("compare.export.items"), lambda: comparisons.items_csv(kept, table.baseline, arm),
+            f"{table.name}-{arm}-{benchmark}.csv", "text/csv", icon=":material/download:",
+            on_click="ignore", key="compare.export.items",
+        )  # fmt: skip
         pages = max(1, -(-len(kept) // PAGE))
         page = 1
         if pages > 1:
             page = st.pagination(pages, key=f"compare.page.{arm}.{benchmark}.{flip}")
         for pair in kept[(page - 1) * PAGE : page * PAGE]:
             side_by_side(words, table.baseline, arm, pair)
+
+
+def narrowed(words: Words, found: list[ItemPair], key: str) -> list[ItemPair]:
+    """The items of the chosen language, the arm's worst first where that is asked."""
+    languages = sorted({pair.language for pair in found})
+    with st.container(horizontal=True, vertical_alignment="center"):
+        chosen = ALL
+        if len(languages) > 1:
+            chosen = st.segmented_control(
+                words("compare.spoken"), [ALL, *languages], default=ALL, required=True,
+                format_func=words.codes("language"), key=f"compare.spoken.{key}",
+                label_visibility="collapsed",
+            )  # fmt: skip
+        worst = st.toggle(words("compare.worst"), key=f"compare.worst.{key}")
+    kept = [pair for pair in found if chosen in (None, ALL, pair.language)]
+    return sorted(kept, key=_loss, reverse=True) if worst else kept
+
+
+def _loss(pair: ItemPair) -> float:
+    """How much worse the arm did than the baseline."""
+    change = abs(pair.arm_value - pair.baseline_value)
+    return change if pair.flip is Flip.BROKEN else -change
 
 
 def _keeps(flip: str | None, pair: ItemPair) -> bool:

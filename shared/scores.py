@@ -59,3 +59,19 @@ class Comparison(SQLModel, table=True):
     evaluations: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     user: str = ""
     created_at: float = time_column(0.0)
+
+
+class Vote(SQLModel, table=True):
+    """A person preferred one arm's answer to an item, not knowing which arm gave it."""
+
+    id: str = Field(default_factory=short_id, primary_key=True)
+    comparison: str = Field(foreign_key="comparison.name", index=True)
+    benchmark: str
+    item_hash: str
+    #: The arms whose answers stood left and right.
+    first: str
+    second: str
+    #: first, second, tie, or bad (neither is any good)
+    outcome: str
+    user: str = ""
+    created_at: float = time_column(0.0)

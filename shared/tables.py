@@ -21,6 +21,7 @@ from shared.scores import Comparison as Comparison
 from shared.scores import Evaluation as Evaluation
 from shared.scores import ItemResult as ItemResult
 from shared.scores import Score as Score
+from shared.scores import Vote as Vote
 from shared.seals import EventSeal as EventSeal
 
 

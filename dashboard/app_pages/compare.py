@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import address, charts, language, moments, parts, queries
+from dashboard.costs import costs
 from dashboard.language import Words
 from dashboard.score_table import SIGNS, score_table
 from dashboard.side_by_side import items, table_of
+from dashboard.voting import voting
 from shared import comparisons, db, results
 from shared.comparisons import Arm, Column, ComparisonTable
 from shared.comparisons.words import difference_text
@@ -219,6 +221,9 @@ def detail(words: Words, name: str) -> None:
     forests(words, table)
     st.subheader(words("compare.items"), anchor=False)
     items(words, table)
+    costs(words, table)
+    st.subheader(words("votes.title"), anchor=False)
+    voting(words, name)
     st.subheader(words("compare.about"), anchor=False)
     parts.facts(about)
     if table.job_id:

@@ -144,3 +144,12 @@ class ComparisonTable:
 def number(value: float | None) -> float | None:
     """A number that JSON can hold: what could not be computed (NaN, infinite) is None."""
     return value if value is not None and math.isfinite(value) else None
+
+
+#: Spreadsheets run a cell that starts with one of these as a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,5 +1,7 @@
 """The items of a comparison side by side: what the baseline and an arm answered, who is right."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +16,7 @@ from shared.benchmarks import (
     Item,
     read_benchmark,
 )
-from shared.comparisons.model import ComparisonTable
+from shared.comparisons.model import ComparisonTable, harmless
 from shared.errors import GraftError
 from shared.metrics import ALL, Metric
 from shared.storage import store
@@ -99,6 +101,11 @@ def _items(session: Session, benchmark: str) -> Mapping[str, Item]:
     return {item.item_hash: item for item in found}
 
 
+def questions(session: Session, benchmark: str) -> dict[str, str]:
+    """What each item asks, by hash; none when the benchmark's file cannot be read any more."""
+    return {key: _question(item)[0] for key, item in _items(session, benchmark).items()}
+
+
 def _pair(before: ItemResult, after: ItemResult, item: Item | None, metric: Metric) -> ItemPair:
     old, new = item_value(before.values, metric), item_value(after.values, metric)
     prompt, references = _question(item)
@@ -153,3 +160,21 @@ def counted(pairs: Sequence[ItemPair]) -> dict[str, int]:
     """How many pairs each filter keeps: the flips, and `changed`."""
     found = {flip.value: sum(1 for pair in pairs if pair.flip is flip) for flip in Flip}
     return found | {"changed": sum(1 for pair in pairs if pair.changed)}
+
+
+def items_csv(pairs: Sequence[ItemPair], baseline: str, arm: str) -> bytes:
+    """A row an item, in the order given; UTF-8 with the mark that Excel needs."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(
+        ["item", "language", "flip", "prompt", "references", f"{baseline} score", f"{arm} score",
+         f"{baseline} output", f"{arm} output"]
+    )  # fmt: skip
+    for pair in pairs:
+        texts = (pair.prompt, "\n".join(pair.references))
+        outputs = (pair.baseline_output, pair.arm_output)
+        writer.writerow(
+            [harmless(pair.item_id), pair.language, pair.flip.value, *map(harmless, texts),
+             pair.baseline_value, pair.arm_value, *map(harmless, outputs)]
+        )  # fmt: skip
+    return out.getvalue().encode("utf-8-sig")

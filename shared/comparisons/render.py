@@ -10,7 +10,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from shared.comparisons import study_words, words
-from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, number
+from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, harmless, number
 from shared.comparisons.study import Study
 from shared.errors import Language, explain
 from shared.recovery import Gain
@@ -22,8 +22,6 @@ _CSV_COLUMNS = (
     "score_low", "score_high", "difference", "difference_low", "difference_high", "p", "p_holm",
     "verdict", "fixed", "broken", "detectable",
 )  # fmt: skip
-#: Spreadsheets run a cell that starts with one of these as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_text(table: ComparisonTable, language: Language = "en") -> str:
@@ -168,14 +166,14 @@ def as_csv(table: ComparisonTable) -> bytes:
                 writer.writerow(_csv_row(table, arm, column, cell))
     for no_op in table.no_ops:
         names = [table.name, table.baseline, no_op.name, no_op.method]
-        writer.writerow([*map(_harmless, names), *[""] * 12, "no_op", "", "", ""])
+        writer.writerow([*map(harmless, names), *[""] * 12, "no_op", "", "", ""])
     return out.getvalue().encode("utf-8-sig")
 
 
 def _csv_row(table: ComparisonTable, arm: Arm, column: Column, cell: Cell) -> list[Any]:
     names = [table.name, table.baseline, arm.name, arm.method, column.benchmark]
     ends = [number(end) for end in (cell.estimate.low, cell.estimate.high)]
-    head = [*map(_harmless, names), column.metric.name, column.language, cell.estimate.n]
+    head = [*map(harmless, names), column.metric.name, column.language, cell.estimate.n]
     if (found := cell.difference) is None:
         return [*head, cell.estimate.value, *ends, *[""] * 9]
     numbers = (found.value, found.low, found.high, found.p, cell.p_adjusted)
@@ -183,10 +181,6 @@ def _csv_row(table: ComparisonTable, arm: Arm, column: Column, cell: Cell) -> li
         *head, cell.estimate.value, *ends, *map(number, numbers), cell.verdict, found.fixed,
         found.broken, number(found.detectable),
     ]  # fmt: skip
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _headings(language: Language) -> list[str]:

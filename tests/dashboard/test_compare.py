@@ -9,7 +9,7 @@ import filled
 from dashboard.language import Words
 from dashboard.score_table import score_table
 from pages import Open, texts
-from shared import comparisons, db
+from shared import comparisons, db, votes
 from shared.comparisons import ComparisonTable
 from shared.errors import Language
 
@@ -122,3 +122,51 @@ def test_evaluations_that_cannot_be_compared_say_so(empty_pool: Path, open_page:
     app = open_page("compare", name="mixed")
     assert "Not comparable: on capitals the dtype of native" in app.error[0].value.replace("\\", "")
     assert "▲" not in _table(app)
+
+
+def test_two_answers_are_judged_blind_and_the_names_come_after(
+    empty_pool: Path, open_page: Open
+) -> None:
+    filled.fill(empty_pool, items=9, arms=("base", "native"))
+    app = open_page("compare", name=filled.COMPARISON)
+    for _ in range(3):
+        app.button("votes.first").click().run()
+    with db.reading() as session:
+        cast = votes.votes(session, filled.COMPARISON)
+    assert [(vote.outcome, vote.user) for vote in cast] == [("first", filled.USER)] * 3
+    last = cast[-1]
+    assert f"A was {last.first}, B was {last.second}" in app.info[0].value
+    assert "3 votes so far" in app.info[0].value
+    tables = [each.proto.body for each in app.get("html")]
+    share = sum(vote.first == "native" for vote in cast) / 3
+    assert any(f"{share:.0%} [" in table for table in tables)
+
+
+def test_items_of_one_language_the_worst_first(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", name=filled.COMPARISON)
+    key = "native.capitals"
+    app.button_group(key=f"compare.spoken.{key}").set_value("zh").run()
+    app.toggle(key=f"compare.worst.{key}").set_value(True).run()
+    badges = [each.value for each in app.markdown if "-badge[" in each.value]
+    assert badges[-10].endswith("-badge[broken]")
+    shown = [each.value for each in app.caption if each.value.startswith("c")]
+    assert len([each for each in shown if each.endswith("Chinese")]) == 10
+
+
+def test_items_as_a_table_carry_texts_that_no_spreadsheet_runs() -> None:
+    pair = comparisons.ItemPair(
+        item_hash="h", item_id="1", language="zh", prompt="=1+1", references=["二"],
+        baseline_output="-", arm_output="二", baseline_value=0.0, arm_value=1.0,
+        flip=comparisons.Flip.FIXED, changed=True, baseline_samples=[], arm_samples=[],
+    )  # fmt: skip
+    content = comparisons.items_csv([pair], "base", "own")
+    assert content.startswith(b"\xef\xbb\xbf")
+    row = content.decode("utf-8-sig").splitlines()[1]
+    assert row == "1,zh,fixed,'=1+1,二,0.0,1.0,'-,二"
+
+
+def test_what_each_arm_cost_stands_on_the_page(pool: Path, open_page: Open) -> None:
+    app = open_page("compare", name=filled.COMPARISON)
+    costs = app.dataframe[-1].value
+    assert set(costs["Seconds"]) == {1.5}
+    assert len(costs) == len(filled.SKILL) * len(filled.BENCHMARKS)
