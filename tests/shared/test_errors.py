@@ -25,7 +25,7 @@ def test_a_clause_in_both_languages_survives_the_record() -> None:
         ({"rank": 0}, "at least 1 (given: 0)", "须不小于 1（给出的是 0）"),
         ({"rank": 1.5}, "whole number", "须为整数"),
         ({"learning_rate": "fast"}, "must be a number", "须为数字"),
-        ({"schedule": "linear"}, "'cosine' or 'constant'", "'cosine' 或 'constant'"),
+        ({"precision": "fp8"}, "'fp32' or 'bf16'", "'fp32' 或 'bf16'"),
         ({"colour": "red"}, "no such field", "没有这一项"),
         ({"name": "a b"}, "start with a letter", "须以字母或数字开头"),
         ({"target_modules": "q"}, "must be a list", "须为列表"),
