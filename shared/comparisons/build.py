@@ -82,8 +82,9 @@ def _study(
 ) -> Study | None:
     """The study that the comparison's job asked for; None where it asked for none."""
     job = session.get(Job, stored.job_id) if stored.job_id else None
-    spec = parse_spec(job.spec) if job is not None else None
-    if not isinstance(spec, EvaluationSpec) or not spec.native:
+    # Only a study's spec is parsed: an evaluation of years ago may say what no spec says now.
+    spec = parse_spec(job.spec) if job is not None and job.spec.get("native") else None
+    if not isinstance(spec, EvaluationSpec):
         return None
     samples = {
         column.benchmark: {
