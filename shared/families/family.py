@@ -28,7 +28,7 @@ class ModelFamily:
     #: Linear modules of a layer: name -> (sizes of the output, summed; size of the input). Where a
     #: layer has the name twice, the path within it.
     projections: dict[str, tuple[tuple[str, ...], str]]
-    #: Modules that hold several projections of other families, stacked in this order.
+    #: Modules that hold projections of other families, stacked in this order: one or several.
     fused: dict[str, tuple[str, ...]] = field(default_factory=dict)
     #: Modules that hold several projections head by head: the first head's rows of each, the
     #: second's, and so on.

@@ -55,7 +55,7 @@ def copy(order: WorkOrder, params: Copy, report: Report) -> AdapterResult:
 def _fitted(donor: CanonicalAdapter, landing: Landing, scale: float) -> Factors:
     """The donor's part cut to the target's rows and width, or filled with zeros up to them."""
     source, target = landing.donor, landing.host
-    part = donor.factors(source.module).rows(source.start, source.start + source.rows)
+    part = donor.factors(source.module).at(source.index)
     part = part.scaled(scale * landing.share)
     rows, width = part.shape
     b = pad(part.b[: target.rows], (0, 0, 0, max(0, target.rows - rows)))

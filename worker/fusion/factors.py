@@ -45,7 +45,11 @@ class Factors:
 
     def rows(self, start: int, stop: int) -> "Factors":
         """The update of the module's output rows start..stop; exact, of the same rank."""
-        return Factors(self.b[start:stop], self.a)
+        return self.at(slice(start, stop))
+
+    def at(self, rows: slice | list[int]) -> "Factors":
+        """The update of those output rows of the module; exact, of the same rank."""
+        return Factors(self.b[rows], self.a)
 
 
 @dataclass(frozen=True)

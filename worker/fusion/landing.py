@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.nn.functional import pad
 
 from shared.errors import Both, NoOp, both
 from shared.orders import WorkOrder
@@ -20,7 +19,9 @@ def stacked(parts: Iterable[tuple[Slot, Factors]], rows: int) -> Factors:
     """One module's update of `rows` outputs: each part's rows at its slot, block-diagonal."""
     columns, inputs = [], []
     for slot, part in parts:
-        columns.append(pad(part.b, (0, 0, slot.start, rows - slot.start - slot.rows)))
+        placed = part.b.new_zeros(rows, part.rank)
+        placed[slot.index] = part.b
+        columns.append(placed)
         inputs.append(part.a)
     return Factors(torch.cat(columns, dim=1), torch.cat(inputs, dim=0))
 

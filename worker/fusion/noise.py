@@ -48,7 +48,7 @@ def noise(order: WorkOrder, params: Noise, report: Report) -> AdapterResult:
 def _drawn(donor: CanonicalAdapter, landing: Landing, generator: torch.Generator) -> Factors:
     """Random factors of the host's shape and the donor part's rank and norm."""
     part = donor.factors(landing.donor.module)
-    part = part.rows(landing.donor.start, landing.donor.start + landing.donor.rows)
+    part = part.at(landing.donor.index)
     b = torch.randn(landing.host.rows, part.rank, generator=generator)
     a = torch.randn(part.rank, landing.host.width, generator=generator)
     made = Factors(b, a)

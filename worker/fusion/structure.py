@@ -17,7 +17,7 @@ from shared.orders import BaseFiles
 
 @dataclass(frozen=True)
 class Slot:
-    """One projection: all of a module's output rows, or a part of a fused module's."""
+    """One projection: all of a module's output rows, or some of a fused module's."""
 
     module: str
     layer: int
@@ -27,6 +27,13 @@ class Slot:
     start: int
     rows: int
     width: int
+    #: Its rows one by one, where they do not lie together (head by head with other projections').
+    dealt: tuple[int, ...] = ()
+
+    @property
+    def index(self) -> slice | list[int]:
+        """Its rows in the module's output, for indexing."""
+        return list(self.dealt) or slice(self.start, self.start + self.rows)
 
     @property
     def size(self) -> str:
@@ -75,6 +82,7 @@ def structure(base: str, config: Any, shapes: Mapping[str, tuple[int, int]]) -> 
     """The slots of modules of the given (out, in) in a base of that configuration."""
     family = family_of((config.architectures or [""])[0])
     fused = family.parts(config.to_dict()) if family else {}
+    dealt = family.rows(config.to_dict()) if family else {}
     layers = int(config.num_hidden_layers)
     places = {module: place for module in shapes if (place := _place(module)) and place[0] < layers}
     twice = _repeated(places)
@@ -84,7 +92,9 @@ def structure(base: str, config: Any, shapes: Mapping[str, tuple[int, int]]) -> 
         out, width = shapes[module]
         # Experts repeat a name within their layer; there the whole path tells them apart.
         key = path if (layer, name) in twice else name
-        parts = fused.get(name, {key: out})
+        for part, places in dealt.get(name, {}).items():
+            slots.append(Slot(module, layer, part, 0, len(places), width, tuple(places)))
+        parts = {} if name in dealt else fused.get(name, {key: out})
         start = 0
         for part, rows in parts.items():
             slots.append(Slot(module, layer, part, start, rows, width))

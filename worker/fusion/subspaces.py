@@ -57,7 +57,7 @@ def project(order: WorkOrder, params: CrossLora | ProLora, report: Report) -> Ad
             raise Stopped
         for each in landings:
             part = donor.factors(each.donor.module)
-            part = part.rows(each.donor.start, each.donor.start + each.donor.rows)
+            part = part.at(each.donor.index)
             weights = _weight(theirs, each.donor), _weight(ours, each.host)
             if isinstance(params, CrossLora):
                 drawn = generator if params.seed else None
@@ -119,4 +119,4 @@ def _off(basis: Tensor, columns: Tensor) -> Tensor:
 
 def _weight(model: Any, slot: Slot) -> Tensor:
     """The base's weight of one projection, (rows, width)."""
-    return model.get_submodule(slot.module).weight.detach()[slot.start : slot.start + slot.rows]
+    return model.get_submodule(slot.module).weight.detach()[slot.index]

@@ -126,7 +126,7 @@ def _carry(
 
 def _flow(flows: Mapping[str, Flow], slot: Slot) -> Flow:
     given, made = flows[slot.module]
-    return given, made[:, slot.start : slot.start + slot.rows]
+    return given, made[:, slot.index]
 
 
 def _carried(
@@ -139,7 +139,7 @@ def _carried(
 ) -> Carried:
     """Fit both maps of one projection on the places that are not held out."""
     part = donor.factors(landing.donor.module)
-    part = part.rows(landing.donor.start, landing.donor.start + landing.donor.rows)
+    part = part.at(landing.donor.index)
     a, b = part.a.to(theirs[0]), part.b.to(theirs[0])
     held = maps.held_out.to(a.device)
     bottleneck = theirs[0] @ a.T
