@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import Session, col, update
 
 from pools import add_job, claim_next, use
@@ -113,3 +114,24 @@ def test_a_hosts_own_disk_is_cleaned_without_being_the_leader(
     assert not kept.attempt_folder(dead.job_id, dead.epoch).exists()
     assert left(kept) == ["a1", "a2"]
     assert collect_cache(kept) == 0
+
+
+def test_an_attempt_that_succeeds_while_the_collector_reads_is_kept(kept: Store) -> None:
+    job()
+    runs = attempt(kept, None)
+    succeeded: list[object] = []
+
+    def succeed(*_: object) -> None:
+        """After the collector's first statement; its own statements come here too."""
+        if not succeeded:
+            succeeded.append(runs)
+            with db.writing() as session:
+                leases.commit(session, runs, Outcome.SUCCEEDED)
+
+    event.listen(db.engine(), "after_cursor_execute", succeed)
+    try:
+        assert collect_store(kept) == 0
+    finally:
+        event.remove(db.engine(), "after_cursor_execute", succeed)
+    assert succeeded == [runs]
+    assert left(kept) == ["a1"]
