@@ -9,6 +9,7 @@ promises neither: from the end of publishing to the start of the task.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -108,6 +109,10 @@ def percentiles(what: str, took: np.ndarray) -> Row:
     return {"delay": what, "samples": len(took), "p50 ms": p50, "p99 ms": p99}
 
 
+def _say(*what: Any) -> None:
+    print(*what, file=sys.stderr, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=20_000, help="jobs of the batch submission")
@@ -125,14 +130,18 @@ def main() -> None:
     ):
         smallest = fsync_ms()
         dispatched = dispatch_rate(pool, asked.dispatch // part)
+        _say("dispatched", dispatched)
         pool.end_hosts()
         pool.start_host("quiet", 8)
         idle = delays(pool, asked.samples // part, "idle")
+        _say("idle", percentiles("idle", idle))
         single = submit_rate(pool, asked.single // part, batch=1, label="single")
         batched = submit_rate(pool, asked.batch // part, batch=BATCH, label="batch")
+        _say("submitted", single, batched)
         more = (asked.deep - asked.batch - asked.single) // part
         submit_rate(pool, max(BATCH, more), batch=BATCH, label="far")
         deep = delays(pool, asked.samples // part, "deep")
+        _say("deep", percentiles("deep", deep))
         pool.end_hosts()
         peer = PlainCelery(pool.broker.url("127.0.0.1"), pool.folder / "celery.log")
         celery = peer.delays(asked.samples // part, PAUSE)

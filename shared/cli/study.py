@@ -11,8 +11,8 @@ from shared.cli.follow import wait_for
 from shared.cli.output import emit, note
 from shared.cli.parts import Command
 from shared.cli.session import require_database, whoami
+from shared.cli.spec_files import read_spec
 from shared.cli.spec_flags import flags, given, require
-from shared.cli.submit import read_spec
 from shared.config import settings
 from shared.errors import InvalidSpec
 from shared.language import say

@@ -12,11 +12,11 @@ from shared.cli.follow import wait_for
 from shared.cli.output import emit, note
 from shared.cli.parts import Group, OneOf
 from shared.cli.session import require_database, whoami
+from shared.cli.spec_files import read_lines, read_spec, spec_like
 from shared.cli.spec_flags import flags, given, method_flags, refuse_foreign, require
 from shared.config import settings
-from shared.errors import FileMissing, NotJson, both
 from shared.language import say
-from shared.queueing import Request, submit_many
+from shared.queueing import Request, submit_batch, submit_many
 from shared.specs import (
     FUSION_METHODS,
     EvaluationSpec,
@@ -31,6 +31,7 @@ from shared.sweeps import submit_sweep
 #: What a submission asks of the pool, beside its spec.
 _ASKED = (
     "wait", "priority", "max_attempts", "gpus", "vram", "label", "preemptible", "sweep", "key",
+    "like",
 )  # fmt: skip
 
 
@@ -43,7 +44,16 @@ def _queueing(command: Callable[..., Any]) -> Callable[..., Any]:
             "file",
             type=click.Path(path_type=Path),
             help=say(
-                "A spec in JSON; flags override it.", "JSON 格式的规格文件；参数可覆盖其中的值。"
+                "A spec in JSON; flags override it. Without a kind also .jsonl: a spec a line.",
+                "JSON 规格文件，参数可覆盖其中的值。不带任务类型时也可为 .jsonl：每行一个规格。",
+            ),
+        ),
+        click.option(
+            "--like",
+            metavar="JOB",
+            help=say(
+                "Begin with that job's spec; flags override it.",
+                "以该任务的规格为起点；参数可覆盖。",
             ),
         ),
         click.option(
@@ -113,45 +123,42 @@ def _queueing(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_queueing
 @click.pass_context
-def submit(context: click.Context, file: Path | None, **queueing: Any) -> int | None:
+def submit(
+    context: click.Context, file: Path | None, like: str | None, **queueing: Any
+) -> int | None:
+    if like is not None or (context.invoked_subcommand is not None and file is not None):
+        text = say(
+            "Give -f and --like after the kind of job.", "请把 -f 与 --like 放在任务类型之后。"
+        )
+        raise click.UsageError(text, context)
     if context.invoked_subcommand is not None:
-        if file is not None:
-            text = say("Give -f after the kind of job.", "请把 -f 放在任务类型之后。")
-            raise click.UsageError(text, context)
         return None
     if file is None:
         text = say(
             "Say train, fuse or evaluate, or give -f.", "请指定 train、fuse、evaluate，或用 -f。"
         )
         raise click.UsageError(text, context)
+    if file.suffix == ".jsonl":
+        return _submit_lines(file, **queueing)
     return _submit(read_spec(file), **queueing)
 
 
-def read_spec(file: Path) -> dict[str, Any]:
-    """A spec file's object. Raises FileMissing, or NotJson with the line."""
-    if not file.is_file():
-        raise FileMissing(file=str(file))
-    try:
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as wrong:
-        line = wrong.lineno if isinstance(wrong, json.JSONDecodeError) else 1
-        raise NotJson(file=file.name, line=line, problem=str(wrong)) from None
-    if not isinstance(data, dict):
-        raise NotJson(file=file.name, line=1, problem=both("not an object", "不是对象"))
-    return data
+def _submit_lines(file: Path, *, wait: bool, sweep: tuple[str, ...], **asked: Any) -> int:
+    """A spec a line, queued together: all of them or none."""
+    if wait or sweep:
+        text = say(
+            "JSON lines go with neither --wait nor --sweep.", "JSON 行不能与 --wait、--sweep 同用。"
+        )
+        raise click.UsageError(text)
+    require_database()
+    made = submit_batch([parse_spec(each) for each in read_lines(file)], _request(**asked))
+    note(say(f"{len(made)} jobs", f"{len(made)} 个任务"))
+    emit(made, "\n".join(made))
+    return 0
 
 
-def _submit(
-    data: dict[str, Any],
-    *,
-    wait: bool,
-    key: str | None,
-    vram: int | None,
-    label: tuple[str, ...],
-    sweep: tuple[str, ...],
-    **asked: Any,
-) -> int:
-    request = Request(
+def _request(*, key: str | None, vram: int | None, label: tuple[str, ...], **asked: Any) -> Request:
+    return Request(
         user=whoami(),
         project=settings().project,
         vram_mb=vram,
@@ -159,6 +166,16 @@ def _submit(
         idempotency_key=key,
         **asked,
     )
+
+
+def _submit(
+    data: dict[str, Any],
+    *,
+    wait: bool,
+    sweep: tuple[str, ...],
+    **asked: Any,
+) -> int:
+    request = _request(**asked)
     require_database()
     if not sweep:
         return wait_for(submit_many([parse_spec(data)], request)[0], wait)
@@ -189,8 +206,10 @@ def _value(text: str) -> Any:
         return text
 
 
-def _start(file: Path | None, kind: str) -> dict[str, Any]:
-    return {} if file is None else read_spec(file) | {"kind": kind}
+def _start(file: Path | None, like: str | None, kind: str) -> dict[str, Any]:
+    """What the flags override."""
+    data = {} if like is None else spec_like(like, kind)
+    return (data if file is None else data | read_spec(file)) | {"kind": kind}
 
 
 def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
@@ -199,7 +218,7 @@ def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
     def run(file: Path | None, recipe: str | None = None, **values: Any) -> int:
         asked = {name: values.pop(name) for name in _ASKED}
         start = {"kind": kind} | (recipes.recipe(recipe) if recipe else {})
-        data = start | _start(file, kind) | given(values, own)
+        data = start | _start(file, asked.pop("like"), kind) | given(values, own)
         require(data, own)
         return _submit(data, **asked)
 
@@ -248,7 +267,7 @@ def fuse(
     **values: Any,
 ) -> int:
     asked = {name: values.pop(name) for name in _ASKED}
-    data: dict[str, Any] = {"kind": "fuse", "params": {}} | _start(file, "fuse")
+    data: dict[str, Any] = {"params": {}} | _start(file, asked.pop("like"), "fuse")
     inner = data["params"] if isinstance(data["params"], dict) else {}
     method = method or inner.get("method") or "weighted_sum"
     own = _METHODS.get(method, [])

@@ -164,3 +164,28 @@ def test_a_custom_template_needs_a_text_that_can_be_used(stocked: Graft) -> None
         result = stocked(*TRAIN, "--template", "custom", *more)
         assert result.exit_code == 2
         assert said in result.stderr
+
+
+def test_a_job_like_another_begins_with_its_spec_and_flags_override_it(stocked: Graft) -> None:
+    stocked(*TRAIN, "--rank", "4", "--epochs", "0.5")
+    again = stocked("submit", "train", "--like", "reds", "--name", "other", "--rank", "3", "--json")
+    spec = json.loads(again.stdout)["spec"]
+    assert (spec["name"], spec["rank"], spec["epochs"]) == ("other", 3, 0.5)
+    other_kind = stocked("submit", "fuse", "--like", "reds", "--name", "x")
+    assert other_kind.exit_code != 0
+    assert "reds is a train job" in other_kind.stderr
+
+
+def test_a_file_of_lines_queues_all_of_its_specs_or_none(stocked: Graft, tmp_path: Path) -> None:
+    file = tmp_path / "specs.jsonl"
+    spec = {"kind": "train", "base_model": "tiny", "dataset": "colours"}
+    lines = [json.dumps(spec | {"name": f"n{number}"}) for number in range(3)]
+    file.write_text("\n".join([lines[0], "", *lines[1:], "{"]))
+    refused = stocked("submit", "-f", str(file))
+    assert "specs.jsonl, line 5" in refused.stderr
+    file.write_text("\n".join(lines))
+    made = stocked("submit", "-f", str(file), "--priority", "7", "--key", "k").stdout.split()
+    with db.reading() as session:
+        queued = [jobs.find(session, job) for job in made]
+    assert [(job.name, job.priority) for job in queued] == [("n0", 7), ("n1", 7), ("n2", 7)]
+    assert stocked("submit", "-f", str(file), "--key", "k").stdout.split() == made
