@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, func, insert
+from sqlalchemy import ColumnElement, exists, func
 from sqlmodel import Session, SQLModel, col, select
 
 from shared import db
+from shared.bulk import insert_rows
 from shared.errors import EventDeleted, EventEdited, GraftError, HeadLost, SealMissing
 from shared.tables import Event, EventSeal
 
@@ -76,10 +77,9 @@ class Sealer:
             rows.append(seal | {"hash": previous})
         if rows:
             with db.writing() as session:
-                session.connection().execute(insert(SQLModel.metadata.tables["eventseal"]), rows)
-        if len(rows) < BATCH:
-            newest = rows[-1]["seq"] if rows else last.seq if last else 0
-            self._done = max(self._done, newest - _OVERLAP)
+                insert_rows(session, SQLModel.metadata.tables["eventseal"], rows)
+        newest = rows[-1]["seq"] if rows else last.seq if last else 0
+        self._done = max(self._done, newest - _OVERLAP)
         return len(rows)
 
 

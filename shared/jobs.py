@@ -15,7 +15,7 @@ from shared.submission import AnySpec
 from shared.tables import Attempt, Event, Job, JobDependency, JobState, LogLine, MetricPoint
 
 #: Hints that one sweep sends again at most.
-_REHINTED = 32
+_REHINTED = 8
 
 
 def submit(spec: AnySpec, *, user: str, **asked: Any) -> Job:
