@@ -25,6 +25,7 @@ from shared.specs.fusion.noise import Noise
 from shared.specs.fusion.regmean import RegMean
 from shared.specs.fusion.sparse import Sce
 from shared.specs.fusion.spectral import IsoC, IsoCts, TsvMerge
+from shared.specs.fusion.warm_start import WarmStart
 from shared.specs.fusion.wudi import Wudi
 from worker.checkpoints import write_facts
 from worker.fusion.averages import model_stock, slerp
@@ -42,6 +43,7 @@ from worker.fusion.sparse import RULES, sparse
 from worker.fusion.spectral import iso_c, iso_cts, tsv_m
 from worker.fusion.subspaces import project
 from worker.fusion.transport import transport
+from worker.fusion.warm_start import warm_start
 from worker.fusion.weighted_sum import weighted_sum
 from worker.fusion.wudi import wudi
 from worker.reporting import AdapterResult, Report
@@ -66,6 +68,7 @@ METHODS: dict[type[Spec], Callable[[WorkOrder, Any, Report], AdapterResult]] = {
     Noise: noise,
     Refresh: refresh,
     Distil: distil,
+    WarmStart: warm_start,
     Procrustes: transport,
     Ridge: transport,
     CrossLora: project,

@@ -8,18 +8,14 @@ the host once without gradients. Both bases are in memory while it trains.
 from typing import Any
 
 from shared.orders import WorkOrder
-from shared.specs import Copy, Distil, Procrustes, Ridge
+from shared.specs import Distil
 from worker.checkpoints import load_base
 from worker.evaluation.reading import reading_limit
-from worker.fusion.canonical import CanonicalAdapter
-from worker.fusion.copy import copy
 from worker.fusion.distillation import Distillation, Lesson, lesson
-from worker.fusion.factors import compressed
+from worker.fusion.starting import moved_start
 from worker.fusion.teaching import Taught, ask, learn, load_donor
-from worker.fusion.transport import transport
 from worker.fusion.vocabularies import Bridge
 from worker.reporting import AdapterResult, Report
-from worker.training.adapter import Start
 from worker.training.examples import encode
 
 
@@ -32,7 +28,7 @@ def distil(order: WorkOrder, params: Distil, report: Report) -> AdapterResult:
     """
     taught = ask(order, params, report)
     assert order.base is not None
-    start = _start(order, params, report)
+    start = None if params.start == "fresh" else moved_start(order, params, params.start, report)
     report.phase("loading donor")
     donor, donor_tokenizer = load_donor(order, params)
     report.phase("loading base")
@@ -73,19 +69,3 @@ def _facts(bridge: Bridge, lessons: dict[tuple[int, ...], Lesson]) -> dict[str, 
         "tokens_in_common": bridge.exact,
         "taught_share": sum(place >= 0 for place in places) / max(1, len(places)),
     }
-
-
-def _start(order: WorkOrder, params: Distil, report: Report) -> Start | None:
-    """The donor's weights moved to the host, cut to the rank in training."""
-    if params.start == "fresh" or order.resume_from is not None:
-        return None
-    folder = order.folder / "start"
-    inner = order.model_copy(update={"folder": folder})
-    if params.start == "copy":
-        made = copy(inner, Copy(resize="pad"), report)
-    else:
-        kind = {"procrustes": Procrustes, "ridge": Ridge}[params.start]
-        made = transport(inner, kind(dataset=params.dataset, rows=params.rows), report)
-    moved = CanonicalAdapter(params.start, made.folder)
-    cut = {name: compressed(moved.factors(name), params.rank) for name in moved.modules}
-    return {name: (each.b, each.a) for name, each in cut.items()}

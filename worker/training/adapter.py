@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from shared.errors import InvalidSpec, NoOp, NotFinite, RankTooLarge, ReloadMismatch, both
-from shared.specs import Teaching, TrainingSpec
+from shared.specs import Learning, TrainingSpec
 from shared.specs.tuning import TuningParameters
 from worker.checkpoints import (
     detach_adapter,
@@ -32,7 +32,7 @@ Start = Mapping[str, tuple[Tensor, Tensor]]
 _RELOAD_TOLERANCE = 1e-4
 
 
-def fresh_adapter(model: Any, parameters: TrainingSpec | Teaching, base: str) -> Adapted | Prefixed:
+def fresh_adapter(model: Any, parameters: TrainingSpec | Learning, base: str) -> Adapted | Prefixed:
     """The base with a new adapter on it, drawn from the job's seed alone; it changes nothing yet.
 
     Only a prefix is something from the start. Raises InvalidSpec for a target module the base

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.errors import InvalidSpec, both
-from shared.specs import Teaching, TrainingSpec
+from shared.specs import Learning, TrainingSpec
 from worker.training.batches import Lesson
 from worker.training.examples import Encoded, Example
 from worker.training.objectives import Objective, dpo, sft
@@ -20,7 +20,7 @@ class Aim:
     packs: bool = True
 
 
-def aim(parameters: TrainingSpec | Teaching, data: Encoded, given: Objective = sft) -> Aim:
+def aim(parameters: TrainingSpec | Learning, data: Encoded, given: Objective = sft) -> Aim:
     """What a spec asks for.
 
     An objective from elsewhere (`given` is not `sft`) stays as it is. Raises InvalidSpec for dpo

@@ -9,7 +9,7 @@ import torch
 from shared.errors import Internal, OutOfMemory, both
 from shared.formats import AlpacaRow, Row
 from shared.orders import WorkOrder
-from shared.specs import Teaching, TrainingSpec
+from shared.specs import Learning, TrainingSpec
 from worker.checkpoints import load_base, write_facts
 from worker.reporting import AdapterResult, Report
 from worker.training import loop
@@ -55,7 +55,7 @@ def train_adapter(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Row | AlpacaRow],
-    parameters: TrainingSpec | Teaching,
+    parameters: TrainingSpec | Learning,
     template: str,
     place: Place,
     report: Report,
@@ -134,7 +134,7 @@ def train_adapter(
 def _learner(
     adapted: Adapted | Prefixed,
     goal: Aim,
-    parameters: TrainingSpec | Teaching,
+    parameters: TrainingSpec | Learning,
     place: Place,
     report: Report,
 ) -> Learner:
@@ -161,7 +161,7 @@ def _encode(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Row | AlpacaRow],
-    parameters: TrainingSpec | Teaching,
+    parameters: TrainingSpec | Learning,
     template: str,
     place: Place,
     report: Report,
@@ -184,7 +184,7 @@ def _encode(
     return data
 
 
-def _limit(model: Any, parameters: TrainingSpec | Teaching) -> int:
+def _limit(model: Any, parameters: TrainingSpec | Learning) -> int:
     """Most tokens of a row: what the spec says, and what the base can read."""
     reach = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return min(parameters.max_length, reach or parameters.max_length)
@@ -194,7 +194,7 @@ def _unseen(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Row | AlpacaRow],
-    parameters: TrainingSpec | Teaching,
+    parameters: TrainingSpec | Learning,
     template: str,
     objective: Objective,
 ) -> list[Lesson]:
@@ -206,7 +206,7 @@ def _unseen(
 
 
 def _looks(
-    parameters: TrainingSpec | Teaching, goal: Aim, unseen: Sequence[Lesson]
+    parameters: TrainingSpec | Learning, goal: Aim, unseen: Sequence[Lesson]
 ) -> dict[str, Any]:
     """What a course knows of LoRA+ and of rows held out; teaching knows neither."""
     if not isinstance(parameters, TrainingSpec):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.formats import AlpacaRow, Row, content_hash
-from shared.specs import Teaching, TrainingSpec
+from shared.specs import Learning, TrainingSpec
 from shared.specs.base import LoraParameters, OptimiserParameters
 from shared.specs.tuning import ObjectiveParameters, TuningParameters
 from shared.templates import fingerprint
@@ -18,7 +18,7 @@ _FREE = {"micro_batch_size", "compiled"}
 
 def identity_of(
     rows: Sequence[Row | AlpacaRow],
-    parameters: TrainingSpec | Teaching,
+    parameters: TrainingSpec | Learning,
     template: str,
     place: Place,
 ) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def identity_of(
 
 def facts_of(
     data: Encoded,
-    parameters: TrainingSpec | Teaching,
+    parameters: TrainingSpec | Learning,
     template: str,
     place: Place,
     standing: Standing,

@@ -16,7 +16,7 @@ from shared.specs.fusion.distil import Distil
 from shared.specs.fusion.method import FusionParameters, Transfer
 from shared.specs.fusion.refresh import Refresh
 from shared.specs.fusion.registry import FUSION_METHODS, TRANSFERS
-from shared.specs.fusion.teaching import Teaching, Texts
+from shared.specs.fusion.teaching import Learning, Teaching, Texts
 from shared.specs.fusion.transport import CrossLora, Procrustes, ProLora, Ridge
 from shared.specs.fusion.weighted_sum import WeightedSum
 from shared.specs.parameters import parameter
@@ -60,6 +60,21 @@ class FusionSpec(Spec):
 
 
 __all__ = [
-    "FUSION_METHODS", "TRANSFERS", "Copy", "CrossLora", "Distil", "FusionMethod", "FusionParameters",
-    "FusionSpec", "ProLora", "Procrustes", "Refresh", "Ridge", "Teaching", "Texts", "Transfer", "WeightedSum",
+    "FUSION_METHODS",
+    "TRANSFERS",
+    "Copy",
+    "CrossLora",
+    "Distil",
+    "FusionMethod",
+    "FusionParameters",
+    "FusionSpec",
+    "Learning",
+    "ProLora",
+    "Procrustes",
+    "Refresh",
+    "Ridge",
+    "Teaching",
+    "Texts",
+    "Transfer",
+    "WeightedSum",
 ]  # fmt: skip

@@ -29,7 +29,29 @@ class Texts(Transfer):
     )
 
 
-class Teaching(Texts, LoraParameters, OptimiserParameters):
+class Learning(Texts, LoraParameters, OptimiserParameters):
+    """Parameters of a method that trains an adapter of the host."""
+
+    max_length: int = parameter(
+        512,
+        en=("Max length", "Longer rows are cut to this many tokens."),
+        zh=("最大长度", "超出的行会截断到该词元数。"),
+        unit="tokens",
+        group="advanced",
+        ge=8,
+        le=1_000_000,
+    )
+    checkpoint_every: int = parameter(
+        50,
+        en=("Checkpoint every", "Steps between checkpoints."),
+        zh=("检查点间隔", "两次检查点之间的步数。"),
+        unit="steps",
+        group="advanced",
+        ge=1,
+    )
+
+
+class Teaching(Learning):
     """Parameters of a method whose host adapter learns from the donor's answers."""
 
     max_new_tokens: int = parameter(
@@ -47,21 +69,4 @@ class Teaching(Texts, LoraParameters, OptimiserParameters):
         group="advanced",
         ge=0,
         le=2,
-    )
-    max_length: int = parameter(
-        512,
-        en=("Max length", "Longer rows are cut to this many tokens."),
-        zh=("最大长度", "超出的行会截断到该词元数。"),
-        unit="tokens",
-        group="advanced",
-        ge=8,
-        le=1_000_000,
-    )
-    checkpoint_every: int = parameter(
-        50,
-        en=("Checkpoint every", "Steps between checkpoints."),
-        zh=("检查点间隔", "两次检查点之间的步数。"),
-        unit="steps",
-        group="advanced",
-        ge=1,
     )
