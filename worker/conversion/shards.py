@@ -80,6 +80,8 @@ class Writer:
         # Clones: weights may share memory, which the format does not know.
         held = {key: value.detach().clone().contiguous() for key, value in weights.items()}
         save_file(held, self._folder / name, {"format": "pt"})
+        # The library writes for its user alone; a base is shared.
+        (self._folder / name).chmod(0o644)
         self._map |= dict.fromkeys(held, name)
         self._bytes += sum(value.nbytes for value in held.values())
 

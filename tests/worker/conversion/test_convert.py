@@ -54,6 +54,8 @@ def test_the_original_shards_of_chatglm_6b_give_the_same_model(tmp_path: Path) -
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert [name for name in made if name.endswith((".bin", ".py", ".part"))] == []
     assert {"MODEL_LICENSE", "tokenizer.json", "model-00001-of-00002.safetensors"} <= set(made)
+    shards = (tmp_path / "out").glob("*.safetensors")
+    assert {path.stat().st_mode & 0o777 for path in shards} == {0o644}
     assert "auto_map" not in json.loads((tmp_path / "out" / "config.json").read_text())
     assert inspect(tmp_path / "out")["family"] == "chatglm"
     assert inspect(tmp_path / "out")["layers"] == 2
