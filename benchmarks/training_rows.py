@@ -29,13 +29,17 @@ def measure_rows(side: str, models: Path, data: Path, steps: int) -> dict[str, A
     rows = json.loads((data / "instruct" / "alpaca_en.json").read_text(encoding="utf-8"))
     rows = rows[: BATCH * steps]
     model, tokenizer = load_base(base, "cpu", "fp32")
-    run = {"ours": _ours, "peer": _peer}[side]
     with tempfile.TemporaryDirectory() as work:
-        seconds, losses = run(model, tokenizer, rows, Path(work))
+        if side == "ours":
+            seconds, losses = _ours(model, tokenizer, rows, Path(work))
+        else:
+            order = "group_by_length" if side == "grouped" else "random"
+            seconds, losses = _peer(model, tokenizer, rows, Path(work), order)
+    names = {"ours": "Graft", "grouped": "Trainer + PEFT, grouped by length"}
     examples = encode(rows, tokenizer, TEMPLATE, LENGTH).examples
     tokens = sum(len(example.ids) for example in examples)
     return {
-        "side": {"ours": "Graft", "peer": "transformers Trainer + PEFT"}[side],
+        "side": names.get(side, "transformers Trainer + PEFT"),
         "steps": steps,
         "rows": len(rows),
         "tokens": tokens,
@@ -87,7 +91,9 @@ class _Clock(TrainerCallback):
         self.ended = time.process_time()
 
 
-def _peer(model: Any, tokenizer: Any, rows: list[Any], work: Path) -> tuple[float, list[float]]:
+def _peer(
+    model: Any, tokenizer: Any, rows: list[Any], work: Path, order: str
+) -> tuple[float, list[float]]:
     data = [
         {
             "input_ids": list(example.ids),
@@ -102,7 +108,7 @@ def _peer(model: Any, tokenizer: Any, rows: list[Any], work: Path) -> tuple[floa
     arguments = TrainingArguments(
         output_dir=str(work), per_device_train_batch_size=BATCH, num_train_epochs=1,
         learning_rate=RATE, lr_scheduler_type="constant", logging_steps=1, save_strategy="no",
-        report_to=[], use_cpu=True, disable_tqdm=True,
+        report_to=[], use_cpu=True, disable_tqdm=True, train_sampling_strategy=order,
     )  # fmt: skip
     clock = _Clock()
     trainer = Trainer(

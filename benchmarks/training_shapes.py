@@ -52,7 +52,7 @@ SHAPES = {
 }
 
 
-def measure(side: str, shape: str, device: str, *, compiling: bool) -> dict[str, Any]:
+def measure(side: str, shape: str, device: str) -> dict[str, Any]:
     """Median of a few steps after warm-up; tokens are real ones, padding is not counted."""
     form = SHAPES[shape]
     began = time.perf_counter()
@@ -66,16 +66,16 @@ def measure(side: str, shape: str, device: str, *, compiling: bool) -> dict[str,
     words = form.config["vocab_size"]
     # One token more than is read: the last is only predicted.
     rows = [tuple(draw.randrange(words) for _ in range(length + 1)) for length in lengths]
-    one = _ours(model, rows) if side == "ours" else _peer(model, rows)
-    with compiled(model, wanted=side == "ours" and compiling):
+    one = _peer(model, rows) if side == "peer" else _ours(model, rows)
+    with compiled(model, wanted=side == "compiled"):
         loss = [one() for _ in range(3)][-1]
         loaded = time.perf_counter() - began
         times = [_timed(one, device) for _ in range(6)]
     seconds = statistics.median(times)
     peak = torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else 0.0
-    name = "Graft, layers compiled" if compiling else "Graft"
+    names = {"peer": "transformers + PEFT", "compiled": "Graft, layers compiled"}
     return {
-        "side": name if side == "ours" else "transformers + PEFT",
+        "side": names.get(side, "Graft"),
         "tokens a step": sum(lengths),
         "step ms": seconds * 1000,
         "tok/s": sum(lengths) / seconds,

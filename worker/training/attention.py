@@ -167,15 +167,16 @@ class _Rearranged(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, grid: Tensor, back: Tensor) -> Tensor:
-        ctx.back = back
+        ctx.save_for_backward(back)
         filled = functional.pad(x, (0, 0, 0, 1))
         rows = filled.index_select(1, grid.flatten()).view(len(x), *grid.shape, x.shape[2])
         return rows.transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        (back,) = ctx.saved_tensors
         flat = grad_outputs[0].transpose(0, 1).flatten(1, 2)
-        return flat.index_select(1, ctx.back), None, None
+        return flat.index_select(1, back), None, None
 
 
 AttentionInterface.register(_NAME, _attend)

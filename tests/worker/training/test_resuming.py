@@ -106,7 +106,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "dpo": {"objective": "dpo"},
     "dpo, padded": {"objective": "dpo", "packing": False},
     "p-tuning": {"tuning": "prefix", "virtual_tokens": 4},
-    "dora": {"tuning": "dora"},
     "pissa, lora+": {"start": "pissa", "lora_plus": 4.0},
     "held out": {"look_every": 4, "learning_rate": 0.05},
 }

@@ -39,8 +39,10 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("base", ["tiny_llama", "tiny_glm"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [*((kind, "tiny_llama") for kind in KINDS), ("dora", "tiny_glm"), ("prefix", "tiny_glm")],
+)
 def test_it_learns_and_plain_peft_loads_it_onto_the_unchanged_base(
     kind: str, base: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
