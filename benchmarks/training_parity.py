@@ -2,8 +2,8 @@
 
     python -m benchmarks.training_parity [--quick] [--json] [--packing]
 
-The peer comes by `pip install --no-deps trl==1.16.0 datasets==4.8.4 multiprocess dill xxhash`, best
-into an environment of its own that sees this one's packages.
+The peer comes by `pip install -r benchmarks/peers.txt`, best into an environment of its own; beside
+this one's packages `--no-deps` with multiprocess, dill and xxhash is enough for it.
 
 A random LLaMA, 64 wide, learns 200 rows of mixed lengths by rank-8 LoRA on every linear module,
 four rows a step. TRL gets the rows tokenized and in the order of our schedule, so that nothing but

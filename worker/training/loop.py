@@ -50,7 +50,7 @@ def run(learner: Learner, course: Course, report: Report) -> Standing:
         if course.held_out and (
             standing.step % course.look_every == 0 or standing.step == plan.steps
         ):
-            values["held_out_loss"] = _look(learner, course, state, standing)
+            values["eval_loss"] = _look(learner, course, state, standing)
         report.metrics(standing.step, values)
         report.progress(standing.step, plan.steps, "steps")
     learner.model.eval()

@@ -35,7 +35,7 @@ def trained(base: Path, folder: Path, **values: Any) -> tuple[Any, Silent]:
 
 
 def looks(report: Silent) -> dict[int, float]:
-    found = {step: values.get("held_out_loss") for step, values in report.steps}
+    found = {step: values.get("eval_loss") for step, values in report.steps}
     return {step: loss for step, loss in found.items() if loss is not None}
 
 
