@@ -82,7 +82,7 @@ def recovered(cell: Cell) -> dict[str, tuple[float, Floats]]:
     """By arm its R and R over the draws."""
     drawn = resampled(cell)
     base, native = cell["base"].score, cell["native"].score
-    gain = native - base
+    gain = native - base or float("nan")
     return {
         name: ((arm.score - base) / gain, (drawn[name] - drawn["base"]) / _solid(drawn))
         for name, arm in cell.items()
@@ -105,6 +105,8 @@ def usable(cell: Cell, metric: str) -> bool:
 def interval(draws: Floats) -> tuple[float, float]:
     """The middle 95 %."""
     kept = draws[np.isfinite(draws)]
+    if not len(kept):
+        return float("nan"), float("nan")
     low, high = np.quantile(kept, [0.025, 0.975])
     return float(low), float(high)
 
@@ -196,5 +198,7 @@ def best(rows: Sequence[Mapping[str, Any]], base: str, cross: bool) -> tuple[str
         if str(line["task"]).startswith("mean")
         and _judged(line["arm"])
     ]  # fmt: skip
+    if not free:
+        return "none", float("nan"), float("nan")
     top = max(free, key=lambda line: line["R"])
     return top["arm"], top["R"], float(str(top["95 %"]).strip("[]").split(",")[0])
