@@ -81,8 +81,8 @@ RECIPES: dict[str, Recipe] = {
         source="THUDM/ChatGLM-6B, ptuning/train.sh",
         base="ChatGLM-6B",
         format="content-summary",
-        en="P-Tuning v2: 128 virtual tokens before every layer, 64 tokens in and 64 out. The base stays in half precision, where the source has it in 4 bits.",
-        zh="P-Tuning v2：每层前置 128 个虚拟词元，输入 64、输出 64 词元。底座为半精度（原项目为 4 位）。",
+        en="P-Tuning v2: 128 virtual tokens before every layer, 128 tokens a row (the source: 64 in, 64 out); rows whose question fills them are left out, where the source cuts it. The base stays in half precision, where the source has it in 4 bits.",
+        zh="P-Tuning v2：每层前置 128 个虚拟词元，每行 128 词元（原项目：输入、输出各 64）；问题占满的行会略去（原项目会截断）。底座为半精度（原项目为 4 位）。",
         values={
             "template": "plain", "tuning": "prefix", "virtual_tokens": 128,
             "learning_rate": 2e-2, "max_steps": 3000, "batch_size": 16, "micro_batch_size": 1,
