@@ -115,7 +115,11 @@ class Supervisor:
         # The pool numbers cards as nvidia-smi does; CUDA by itself puts the fastest first.
         numbered = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": cards}
         environment = numbered if self._on_gpu() else {}
-        runner = self.runners.start(order.folder / "order.json", environment, self.card_locks)
+        try:
+            runner = self.runners.start(order.folder / "order.json", environment, self.card_locks)
+        except Internal as wrong:
+            # This host's trouble, not the job's: its zygote was killed while it imported, say.
+            return Verdict(outcome=Outcome.RETRY, error=wrong.record())
         try:
             code = self._watch(runner, order)
         finally:

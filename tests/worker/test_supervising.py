@@ -13,11 +13,11 @@ from orders_of import order_for as order_in
 from pools import add_job, claim_next, use
 from shared import db, schema
 from shared.claims import Claim
-from shared.errors import both
-from shared.jobs import log_lines
+from shared.errors import Internal, both
+from shared.jobs import attempts, log_lines
 from shared.specs import TrainingSpec
 from shared.storage import damage, seal, store
-from shared.tables import Checkpoint, Dataset, ModelRef, Outcome
+from shared.tables import Checkpoint, Dataset, Job, JobState, ModelRef, Outcome
 from worker import ordering
 from worker.journal import Journal
 from worker.runners import Runners
@@ -180,3 +180,18 @@ def test_the_log_is_read_in_the_readers_language(claim: Claim) -> None:
     assert [line.said("zh") for line in lines] == [
         "— 加载底座", "完成", "as a library printed it",
     ]  # fmt: skip
+
+
+def test_a_host_that_cannot_start_a_runner_hands_the_job_back(
+    claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: Any) -> Any:
+        raise Internal(detail="its zygote was killed while it imported")
+
+    mine = supervisor(claim)
+    monkeypatch.setattr(mine.runners, "start", dies)
+    mine.run()
+    with db.reading() as session:
+        job = session.get_one(Job, claim.job_id)
+        (attempt,) = attempts(session, claim.job_id)
+    assert (job.state, attempt.outcome) == (JobState.QUEUED, Outcome.RETRY)
