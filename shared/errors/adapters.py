@@ -32,10 +32,10 @@ class NotFinite(UserError):
 
 
 class ReloadMismatch(UserError):
-    """The saved adapter gives other numbers than the trained one (largest logit difference
-    {difference}); it was not published. Please report this."""
+    """The saved adapter is not the one that was trained: {difference}. It was not published.
+    Please report this."""
 
-    zh = "保存后的适配器与训练时的数值不一致（最大 logit 差 {difference}），因此没有发布。请报告此问题。"
+    zh = "保存后的适配器与训练时的不一致：{difference}。因此没有发布。请报告此问题。"
     exit_code = 1
 
 

@@ -1,11 +1,14 @@
 """The adapter before the first step and after the last: drawn from a seed, saved, reloaded."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModelForCausalLM, TaskType
 from peft.tuners.lora import LoraLayer
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -30,6 +33,9 @@ Start = Mapping[str, tuple[Tensor, Tensor]]
 
 #: Share of the largest logit by which a reloaded adapter may differ (a GPU may sum otherwise).
 _RELOAD_TOLERANCE = 1e-4
+#: The same in rounding steps of the base's precision: PEFT multiplies its factors in fp32, our
+#: linears in the base's precision, and the difference grows through the layers.
+_ROUNDINGS = 16
 
 
 def fresh_adapter(model: Any, parameters: TrainingSpec | Learning, base: str) -> Adapted | Prefixed:
@@ -117,7 +123,30 @@ def publish(adapted: Adapted | Prefixed, place: Place, steps: int) -> float:
     if change == 0:
         raise NoOp(why=f"after {steps} steps the adapter moves no logit of its base.")
     write_adapter(place.out, adapted.config, adapted.state(), place.base.name)
+    _require_same_weights(place.out, adapted.state())
     difference = float((adapted.reload(place.out) - trained).abs().max())
-    if not difference <= _RELOAD_TOLERANCE * float(trained.abs().max()):
-        raise ReloadMismatch(difference=f"{difference:.3g}")
+    if not difference <= _tolerance(adapted.base.dtype) * float(trained.abs().max()):
+        raise ReloadMismatch(
+            difference=both(
+                f"a logit differs by {difference:.3g} once plain PEFT has read it",
+                f"用 PEFT 重新读取后有 logit 相差 {difference:.3g}",
+            )
+        )
     return change
+
+
+def _tolerance(precision: torch.dtype) -> float:
+    return max(_RELOAD_TOLERANCE, _ROUNDINGS * torch.finfo(precision).eps)
+
+
+def _require_same_weights(folder: Path, state: Mapping[str, Tensor]) -> None:
+    """In half precision logits cannot tell small mistakes from rounding; the bits of the file can.
+
+    Raises ReloadMismatch.
+    """
+    written = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
+    for name in sorted(written.keys() | state.keys()):
+        there, trained = written.get(name), state.get(name)
+        if there is None or trained is None or not torch.equal(there, trained.detach().cpu()):
+            what = both(f"{name} has other bits in the file", f"文件中的 {name} 与训练结果不同")
+            raise ReloadMismatch(difference=what)

@@ -173,8 +173,34 @@ def test_an_adapter_that_reads_back_differently_is_not_published(
         save_file({key: value * 1.5 for key, value in load_file(path).items()}, path)
 
     monkeypatch.setattr(adapter, "write_adapter", spoil)
-    with pytest.raises(ReloadMismatch, match="largest logit difference"):
+    with pytest.raises(ReloadMismatch, match="other bits in the file"):
         train(order_for(tiny_llama, tmp_path, max_steps=2, learning_rate=0.02), Silent())
+
+
+@pytest.mark.parametrize("tuning", ["lora", "dora"])
+def test_a_base_in_bf16_gets_its_adapter_though_peft_rounds_otherwise(
+    tiny_llama: Path, tmp_path: Path, tuning: str
+) -> None:
+    order = order_for(
+        tiny_llama, tmp_path, precision="bf16", tuning=tuning, max_steps=12, learning_rate=0.02
+    )
+    assert float(train(order, Silent()).facts["logit_change"]) > 0
+
+
+def test_what_plain_peft_computes_from_the_file_must_be_what_was_trained(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rescaled(folder: Path, config: Any, *rest: Any) -> None:
+        config.lora_alpha *= 1.5
+        checkpoints.write_adapter(folder, config, *rest)
+
+    monkeypatch.setattr(adapter, "write_adapter", rescaled)
+    for precision in ("fp32", "bf16"):
+        order = order_for(
+            tiny_llama, tmp_path, precision=precision, max_steps=12, learning_rate=0.05
+        )
+        with pytest.raises(ReloadMismatch, match="a logit differs"):
+            train(order, Silent())
 
 
 def test_a_full_device_is_named(
