@@ -1,12 +1,13 @@
 """Real clicks in a real Chromium: every page, every button, and the whole way to a comparison."""
 
+import csv
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,30 +18,23 @@ import filled
 import pools
 from infra.local.pool import LocalPool
 from processes import until
-from shared import base_models, db, jobs, schema
+from shared import base_models, db, jobs, schema, votes
 from shared.errors import Language
+from shared.storage import seal, store
+from shared.tables import Adapter
+from tiny_bases import write_adapter
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 CHROMIUM = Path("/usr/bin/chromium")
 LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
 PAGES: dict[Language, tuple[str, ...]] = {
-    "en": (
-        "Jobs",
-        "New job",
-        "Compare",
-        "Adapters",
-        "Datasets",
-        "Knowledge",
-        "Base models",
-        "Hosts",
-    ),
+    "en": ("Jobs", "New job", "Compare", "Adapters", "Datasets", "Knowledge", "Base models",
+           "Hosts"),
     "zh": ("任务", "新建任务", "对比", "适配器", "数据集", "知识库", "底座模型", "主机"),
 }  # fmt: skip
 #: Milliseconds; a machine that also trains draws slowly.
 PATIENCE = 60_000
-
-Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -342,4 +336,64 @@ def test_a_training_is_submitted_watched_and_compared(working: Visitor, tmp_path
     expect(row.get_by_text("too few items")).to_be_visible()
     healthy(page)
     assert working.outside == []
+    page.context.close()
+
+
+def _three_adapters(base: Path) -> list[str]:
+    """Three random adapters of the base `tiny`, published."""
+    names = ["ash", "elm", "oak"]
+    with db.writing() as session:
+        for seed, name in enumerate(names):
+            folder = store().attempt_folder(f"made-{name}", 1) / "out"
+            write_adapter(base, folder, seed=seed, scale=0.3)
+            digest, uri = seal(folder), store().publish(folder, f"jobs/made-{name}/a1/out")
+            own = base_models.find(session, "tiny").fingerprint
+            row = Adapter(name=name, uri=uri, sha256=digest, rank=4, method="train",
+                          base_model="tiny", base_fingerprint=own)  # fmt: skip
+            session.add(row)
+    return names
+
+
+def _exported(page: Page) -> set[str]:
+    """How the items changed that the download holds."""
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Items (CSV)").click()
+    with saved.value.path().open(encoding="utf-8-sig", newline="") as file:
+        return {row["flip"] for row in csv.DictReader(file)}
+
+
+@pytest.mark.journey
+def test_three_adapters_are_compared_read_by_flips_exported_and_voted_on(
+    working: Visitor, tiny_llama: Path, tmp_path: Path
+) -> None:
+    made = _three_adapters(tiny_llama)
+    words = ("river", "fox", "dog", "sea", "Paris", "brown", "quick", "lazy")
+    quiz = [{"prompt": f"Say {n}", "choices": [words[n % 8], words[(n + 1 + n // 8) % 8]],
+             "answer": n % 2, "lang": "en"} for n in range(24)]  # fmt: skip
+    tell = [{"prompt": f"Tell {n}", "references": ["told"], "lang": "en"} for n in range(4)]
+    page = working.open("/")
+    for name, items in (("quiz", quiz), ("tell", tell)):
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text("".join(json.dumps(item) + "\n" for item in items))
+        _upload(page, file, "benchmark")
+    page = working.open("/submit?kind=evaluate")
+    heading(page, "New job")
+    _type(page, "Comparison name", "three")
+    _choose(page, "Base model", "tiny")
+    for label, names in (("^Adapters", made), ("^Benchmarks", ["quiz", "tell"])):
+        for name in names:
+            _choose(page, label, name)
+            page.keyboard.press("Escape")
+    _type(page, "Answer length", "6")
+    _submit_and_watch(page, "three")
+    page.get_by_role("link", name="Open the comparison").click()
+    heading(page, "three")
+    page.get_by_text(re.compile(r"^(fixed|broken) \d+$")).first.click()
+    until(lambda: _exported(page) in ({"fixed"}, {"broken"}), "only flips are exported")
+    for count in range(1, 11):
+        page.get_by_role("button", name="A is better" if count % 2 else "B is better").click()
+        expect(page.get_by_text(f"{count} votes so far")).to_be_visible()
+    healthy(page)
+    with db.reading() as session:
+        assert len(votes.votes(session, "three")) == 10
     page.context.close()
