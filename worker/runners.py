@@ -44,11 +44,14 @@ class Runner:
 
     def signal(self, number: int) -> None:
         """Send a signal to the runner's whole process group; no error when it has ended."""
-        if not self._ended.is_set():
-            try:
-                os.killpg(self.pid, number)
-            except ProcessLookupError:
-                return
+        if self._ended.is_set():
+            return
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            # It has ended, or it was forked a moment ago and does not lead its group yet.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it now."""

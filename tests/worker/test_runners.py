@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +84,13 @@ def test_a_runner_has_no_way_to_the_database_or_the_broker(waiting: Runner) -> N
     environment = psutil.Process(waiting.pid).environ()
     assert not [name for name in environment if name.startswith("GRAFT_")]
     assert "secret" not in str(environment)
+
+
+def test_a_runner_that_does_not_lead_its_group_yet_is_killed_all_the_same() -> None:
+    # Between fork and setsid a runner is still in the group of its zygote.
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as forked:
+        Runner(forked.pid, events=-1, log=-1).kill()
+        assert forked.wait(60) == -signal.SIGKILL
 
 
 def test_after_the_zygote_is_killed_its_runners_are_dead_and_a_new_one_serves(
