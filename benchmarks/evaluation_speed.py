@@ -36,7 +36,7 @@ from worker.evaluation.trees import Tree
 
 ADAPTERS, SHOTS = 4, 5
 #: (4-choice items, prompts, answer tokens)
-SIZES = {"23m": (8, 16, 32), "1b": (200, 64, 64)}
+SIZES = {"23m": (8, 16, 32), "1b": (100, 64, 64)}
 ONE_B = {
     "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
     "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128_256,
@@ -111,11 +111,12 @@ def _work(options: Any, arms: Arms, choices: int, answers: int) -> Work:
 
 def _random_work(choices: int, answers: int, longest: int) -> Work:
     """A shared opening of 600 tokens, questions of 40 to 80, four choices of 4 to 12."""
+    vocabulary = int(ONE_B["vocab_size"])
     generator = torch.Generator().manual_seed(0)
 
     def ids(low: int, high: int) -> list[int]:
         count = int(torch.randint(low, high + 1, (1,), generator=generator))
-        return torch.randint(10, 120_000, (count,), generator=generator).tolist()
+        return torch.randint(10, vocabulary, (count,), generator=generator).tolist()
 
     opening = ids(600, 600)
     trees = [Tree(opening + ids(40, 80), [ids(4, 12) for _ in range(4)]) for _ in range(choices)]
