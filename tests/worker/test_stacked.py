@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM
 
 from tiny_bases import write_adapter
 from worker.checkpoints import attach_adapter
+from worker.evaluation.scoring import packing_fits
 from worker.stacked import Stack, stackable
 
 IDS = torch.arange(60).view(3, 20) * 7 % 300
@@ -65,3 +66,9 @@ def test_only_plain_lora_is_stacked(adapted):
     assert [stackable(adapted, slot) for slot in ("wide", "narrow", "plain", "dora")] == [
         True, True, True, False,
     ]  # fmt: skip
+
+
+def test_a_base_that_takes_packed_rows_takes_them_with_adapters_on_it(adapted):
+    with torch.inference_mode():
+        assert packing_fits(adapted.get_base_model())
+        assert packing_fits(adapted)

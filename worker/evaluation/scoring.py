@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -199,7 +200,9 @@ def packing_fits(model: Any) -> bool:
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     known = config._attn_implementation in ("sdpa", "eager")
-    known = known and "past_key_values" in inspect.signature(model.forward).parameters
+    # PEFT's own forward hides what the base's takes.
+    bare = model.get_base_model() if isinstance(model, PeftModel) else model
+    known = known and "past_key_values" in inspect.signature(bare.forward).parameters
     if not known or kinds != {"full_attention"} or getattr(config, "sliding_window", None):
         return False
     ids = [(7919 * (place + 1)) % config.vocab_size for place in range(96)]
