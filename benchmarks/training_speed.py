@@ -8,15 +8,19 @@ DIR/instruct/alpaca_en.json, 16 rows a step, one thread. Both sides see the same
 same labels; real tokens are counted, never padding, and seconds are the process's own, so that
 another process on the machine does not count. On a GPU: random weights of LLaMA-7B's shape (or
 `1b`, TinyLlama's) in bf16, full rows of 2048 tokens, every token trained. Each side runs in a
-process of its own. The peer needs accelerate, which the `worker` extra already brings.
+process of its own; one that does not fit into the card says so. The peer needs accelerate, which
+the `worker` extra already brings.
 """
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from benchmarks.report import result, show
 
@@ -43,7 +47,13 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.shape:
         from benchmarks.training_shapes import measure
 
-        return measure(options.side, options.shape, options.device)
+        try:
+            return measure(options.side, options.shape, options.device)
+        except torch.OutOfMemoryError:
+            return {
+                "side": options.side, "tokens a step": 0, "step ms": math.nan, "tok/s": math.nan,
+                "peak GB": "out of memory", "until warm s": math.nan, "loss": math.nan,
+            }  # fmt: skip
     from benchmarks.training_rows import measure_rows
 
     return measure_rows(options.side, options.models, options.data, 3 if options.quick else 8)
