@@ -50,7 +50,8 @@ test: export OMP_NUM_THREADS = 1
 test: export TOKENIZERS_PARALLELISM = false
 test: lint
 	$(call timed,fast tests,$(BIN)/pytest -n 2 --dist loadfile -m 'not ($(SLOW))' --durations 8)
-	$(call timed,journeys; chaos; browser,$(BIN)/pytest -n 2 --dist loadfile -m '$(SLOW)' --durations 8)
+	@printf '\n== journeys, chaos, browser\n'
+	@$(BIN)/pytest -m '$(SLOW)' --durations 8
 
 screenshots: $(VENV)/.installed-test
 	@PYTHONPATH=tests $(BIN)/python tests/screenshots.py
