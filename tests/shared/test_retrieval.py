@@ -3,8 +3,9 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,13 @@ def _samples(*questions: str, lang: str = "en", output: str = "yes") -> list[Sam
     ]
 
 
-def _asked(samples: list[Sample], question: str, most: int = 3, choose=most_similar, **more):  # type: ignore[no-untyped-def]
+def _asked(
+    samples: list[Sample],
+    question: str,
+    most: int = 3,
+    choose: Callable[..., Any] = most_similar,
+    **more: Any,
+) -> Any:
     index = Index([Version(n, terms(each.question), 1) for n, each in enumerate(samples)])
     return choose(index, lambda keys: [samples[key] for key in keys], question, 1, most, **more)
 

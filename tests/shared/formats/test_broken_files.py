@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broken_data import BROKEN, GOOD
-from shared.errors import GraftError, from_record
+from shared.errors import LANGUAGES, GraftError, from_record
 from shared.formats import read_rows, rows
 
 
@@ -25,8 +25,8 @@ def test_a_broken_file_is_refused_with_its_place_and_a_remedy(name: str, tmp_pat
     problem = _refused(path)
     assert problem.code() == code
     told = from_record(problem.record())
-    for language, words in (("en", english), ("zh", chinese)):
-        said = told.message(language)  # type: ignore[arg-type]
+    for language, words in zip(LANGUAGES, (english, chinese), strict=True):
+        said = told.message(language)
         assert file in said
         assert "{" not in said.replace(": [{", "")
         for word in words:
