@@ -1,0 +1,155 @@
+"""Visitors of the dashboard for tests: Chromium, pages opened in a language, what people press."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+import filled
+import pools
+from infra.local.pool import LocalPool
+from processes import until
+from shared import base_models, db, schema
+from shared.errors import Language
+
+CHROMIUM = Path("/usr/bin/chromium")
+LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
+#: Milliseconds; a machine that also trains draws slowly.
+PATIENCE = 60_000
+#: Pixels of a row of a table, its heading included: 2.2 rem of the theme's 15 px.
+ROW = 33
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, as Debian installs it."""
+    if not CHROMIUM.exists():
+        message = f"{CHROMIUM} is not installed; infra/install-test-servers.sh installs it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        expect.set_options(timeout=PATIENCE)
+        yield launched
+        launched.close()
+
+
+class Visitor:
+    """A browser window on one dashboard; it remembers every request that left the machine."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.browser = browser
+        self.url = url.rstrip("/")
+        self.outside: list[str] = []
+
+    def open(self, path: str = "/", language: Language = "en") -> Page:
+        """A fresh session of a visitor of that language."""
+        context = self.browser.new_context(
+            locale=LOCALES[language], viewport={"width": 1440, "height": 1000}
+        )
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: self._note(request.url))
+        page.on("websocket", lambda opened: self._note(opened.url))
+        page.goto(self.url + path)
+        return page
+
+    def _note(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("data", "blob") and (
+            urlsplit(url).netloc != urlsplit(self.url).netloc
+        ):
+            self.outside.append(url)
+
+
+def heading(page: Page, text: str) -> None:
+    """Wait until the page's title is this."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def press(page: Page, name: str) -> None:
+    """Press a button once the page has drawn itself; before, a press may go to a former button."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    page.get_by_role("button", name=name).click()
+
+
+def healthy(page: Page) -> None:
+    """No exception box and no error message."""
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
+
+
+def cell(page: Page, text: str) -> None:
+    """Click the button of this text in the first column of the first table.
+
+    Tables are drawn on a canvas; the texts beneath it are for screen readers and say the row.
+    """
+    table = page.get_by_test_id("stDataFrame").first
+    row = table.locator("tr", has=page.locator(f'td:text-is("{text}")')).first
+    row.wait_for(state="attached")
+    place, box = row.get_attribute("aria-rowindex"), table.bounding_box()
+    assert box is not None
+    assert place is not None
+    page.mouse.click(box["x"] + 60, box["y"] + ROW * (int(place) - 0.5))
+
+
+def badge(page: Page, text: str) -> Locator:
+    """The badge with this word; its icon is text too."""
+    return page.get_by_test_id("stMarkdown").filter(has_text=re.compile(rf"{text}$")).first
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """`python -m dashboard` on a pool that has been used."""
+    home, port = tmp_path_factory.mktemp("served"), _free_port()
+    with pytest.MonkeyPatch.context() as patch:
+        pools.use(patch, home, dashboard_port=str(port), user=filled.USER)
+        schema.upgrade()
+        filled.fill(home)
+        with (home / "dashboard.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dashboard"], cwd=home, stdout=log, stderr=log
+            )
+        try:
+            until(lambda: _answers(port) or process.poll() is not None, "the dashboard answers")
+            assert process.poll() is None, (home / "dashboard.log").read_text()
+            yield Visitor(browser, f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+            process.wait(20)
+            pools.forget()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def working(
+    browser: Browser, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Visitor]:
+    """A real pool (broker, worker, dashboard) with one base registered and nothing else."""
+    pools.use(monkeypatch, tmp_path / "home", user=filled.USER)
+    schema.upgrade()
+    with db.writing() as session:
+        base_models.register(session, "tiny", str(tiny_llama), actor=filled.USER)
+    with LocalPool() as pool:
+        assert pool.url is not None
+        yield Visitor(browser, pool.url)
+    pools.forget()
