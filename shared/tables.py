@@ -13,6 +13,9 @@ from shared.columns import json_column, short_id, time_column
 from shared.errors import Language
 from shared.owners import Limit as Limit
 from shared.owners import Share as Share
+from shared.people.tables import Account as Account
+from shared.people.tables import SignInFailure as SignInFailure
+from shared.people.tables import Token as Token
 from shared.samples import KnowledgeBase as KnowledgeBase
 from shared.samples import KnowledgeRevision as KnowledgeRevision
 from shared.samples import Proposal as Proposal

@@ -1,0 +1,55 @@
+"""Errors of people: who they are, and what they may do."""
+
+from shared.errors.base import UserError
+
+
+class Forbidden(UserError):
+    """{user} is a {role} here and may not {action}: {allowed} may. Ask one of them."""
+
+    zh = "{user} 在此是{role}，无权{action}；{allowed}可以，请联系他们。"
+
+
+class Unauthenticated(UserError):
+    """You are not signed in: {problem}. Sign in again, or make a new token with `graft tokens
+    new`."""
+
+    zh = "您尚未登录：{problem}。请重新登录，或用 `graft tokens new` 生成新令牌。"
+
+
+class TooManyFailures(UserError):
+    """Too many failed sign-ins for "{name}". Wait {seconds} seconds and try again."""
+
+    zh = "“{name}”登录失败次数过多。请等待 {seconds} 秒后再试。"
+
+
+class BadAccount(UserError):
+    """The {field} cannot be used: {problem}."""
+
+    zh = "{field}不可用：{problem}。"
+    exit_code = 2
+
+
+class UnknownAccount(UserError):
+    """There is no account "{name}". Known: {known}. Make one with `graft accounts add NAME`."""
+
+    zh = "没有账号“{name}”。已知：{known}。可用 `graft accounts add 名称` 新建。"
+
+
+class LastAdmin(UserError):
+    """ "{name}" is the only admin left. Make another account an admin first."""
+
+    zh = "“{name}”是仅剩的管理员。请先将另一账号设为管理员。"
+
+
+class UnknownToken(UserError):
+    """There is no token "{token}". `graft tokens` lists them."""
+
+    zh = "没有令牌“{token}”。可用 `graft tokens` 查看。"
+
+
+class OpenToAll(UserError):
+    """The dashboard will not listen on {address}: beyond this machine everybody could change the
+    pool. Make an account with `graft accounts add NAME --role admin`, set up sign-in by OIDC
+    (docs/people.md), or keep to 127.0.0.1."""
+
+    zh = "控制台拒绝监听 {address}：本机之外的任何人都能改动资源池。请用 `graft accounts add 名称 --role admin` 新建账号，或配置 OIDC 登录（见 docs/people.md），或仅监听 127.0.0.1。"
