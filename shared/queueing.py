@@ -15,7 +15,7 @@ from shared.clock import db_now
 from shared.columns import short_id
 from shared.errors import QueueFull
 from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec
-from shared.submission import admit_all, base_of, settled
+from shared.submission import Admission, admit_all, base_of, settled
 from shared.tables import Job, JobState, Limit, ModelRef
 
 AnySpec = TrainingSpec | FusionSpec | EvaluationSpec
@@ -93,19 +93,36 @@ def _earlier(session: Session, key: str | None) -> list[Job]:
     return list(session.exec(grid.order_by(sql.col(Job.created_at))).all())
 
 
-def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> list[dict[str, Any]]:
-    """Write the rows of jobs, dependencies and events; the jobs' columns."""
+@dataclass(frozen=True)
+class Draft:
+    """Rows of jobs that were checked and not written."""
+
+    admissions: list[Admission]
+    #: A job's own columns.
+    varied: list[dict[str, Any]]
+    #: The columns that all of them share.
+    alike: dict[str, Any]
+
+
+def draft(session: Session, specs: Sequence[AnySpec], request: Request) -> Draft:
+    """What `submit_many` would write, refused for the same reasons, without writing it."""
     _check_queued(session, request.user, len(specs))
     admissions = admit_all(session, specs)
     now = session.connection().execute(select(db_now())).scalar_one()
     facts: Facts = {}
     # Jobs of one submission keep its order: a microsecond apart.
     made = [_varied(session, spec, request, now + n * 1e-6, facts) for n, spec in enumerate(specs)]
+    return Draft(admissions, made, _alike(request, now))
+
+
+def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> list[dict[str, Any]]:
+    """Write the rows of jobs, dependencies and events; the jobs' columns."""
+    drafted = draft(session, specs, request)
+    made, alike = drafted.varied, drafted.alike
     made[0]["idempotency_key"] = request.idempotency_key  # unique; a grid's others share its sweep
-    alike = _alike(request, now)
     needs = [
         {"job_id": row["id"], "needs_id": need}
-        for row, admission in zip(made, admissions, strict=True)
+        for row, admission in zip(made, drafted.admissions, strict=True)
         for need in sorted(admission.needs)
     ]
     for first in range(0, len(made), _CHUNK):

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.columns import short_id
 from shared.errors import BadSweep, both
-from shared.queueing import Request, submit_many
+from shared.queueing import AnySpec, Request, submit_many
 from shared.specs import parse_spec
 from shared.specs.parameters import parameters
 from shared.tables import Job
@@ -67,6 +67,12 @@ def submit_sweep(
 
     Raises BadSweep, InvalidSpec for a value that the field refuses, and what submitting raises.
     """
-    whole = parse_spec(dict(spec)).model_dump(mode="json")
-    specs = [parse_spec(each) for each in expand(whole, grid)]
-    return submit_many(specs, replace(request, sweep=short_id()))
+    return submit_many(points(spec, grid), replace(request, sweep=short_id()))
+
+
+def points(spec: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[AnySpec]:
+    """The specs of a grid, checked; without a grid the spec alone. Raises as `submit_sweep`."""
+    whole = parse_spec(dict(spec))
+    if not grid:
+        return [whole]
+    return [parse_spec(each) for each in expand(whole.model_dump(mode="json"), grid)]

@@ -7,11 +7,11 @@ from sqlmodel import Session, col, select
 
 from shared import pool_state
 from shared.errors import Language
-from shared.scheduling.forecast import explain
+from shared.scheduling.forecast import Why, explain
 from shared.tables import Job, JobDependency, JobState
 
 #: Ready jobs of each owner that the answer takes into account.
-_WINDOW = 500
+WINDOW = 500
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "not_queued": ("It is {state}, not waiting.", "该任务处于 {state} 状态，并未在等待。"),
@@ -83,10 +83,14 @@ def why(session: Session, job: Job) -> Answer:
     now = pool_state.clock(session)
     if job.not_before > now:
         return Answer("later", {"seconds": round(job.not_before - now)}, starts_in=None)
-    pool = pool_state.load(session, now, window=_WINDOW)
+    pool = pool_state.load(session, now, window=WINDOW)
     if job.id not in pool.waiting:
         pool.submit(pool_state.as_waiting(job), now)
-    found = explain(pool, job.id, now)
+    return reason_of(explain(pool, job.id, now))
+
+
+def reason_of(found: Why) -> Answer:
+    """The scheduler's answer, with the words for a reader."""
     reason: str = found.reason
     if reason == "limit":
         reason = f"limit_{found.facts['limit']}"

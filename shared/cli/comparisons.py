@@ -8,6 +8,7 @@ from shared.cli.output import clock, emit, note, table
 from shared.cli.parts import Command, OneOf, wants_json
 from shared.cli.session import require_database
 from shared.comparisons import ComparisonTable
+from shared.comparisons.gate import worse_arms
 from shared.language import language, say
 
 FORMATS = ("text", "json", "csv", "md")
@@ -39,12 +40,27 @@ WORSE = 1
     "--fail-if-worse",
     is_flag=True,
     help=say(
-        "Exit 1 when an arm's whole interval is on the bad side of the baseline.",
-        "若某一方的整个区间劣于基线，则以 1 退出。",
+        "Exit 1 when an arm's whole interval is on the bad side of the baseline, or the arms "
+        "cannot be compared.",
+        "若某一方的整个区间劣于基线，或各方不可比，则以 1 退出。",
+    ),
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0),
+    default=0.0,
+    help=say(
+        "With --fail-if-worse: how much worse is let pass, in the metric's unit. Default: 0.",
+        "与 --fail-if-worse 合用：允许变差多少（以指标为单位）。默认：0。",
     ),
 )
 def compare(
-    name: str | None, baseline: str | None, form: str, lang: str | None, fail_if_worse: bool
+    name: str | None,
+    baseline: str | None,
+    form: str,
+    lang: str | None,
+    fail_if_worse: bool,
+    margin: float,
 ) -> int:
     require_database()
     if name is None:
@@ -53,15 +69,23 @@ def compare(
     with db.reading() as session:
         made = comparison_service.build(session, name, baseline=baseline)
     click.echo(_written(made, "json" if wants_json() else form, lang))
-    worse = worse_arms(made) if fail_if_worse else []
-    for arm, benchmark in worse:
+    return _judge(made, margin) if fail_if_worse else 0
+
+
+def _judge(made: ComparisonTable, margin: float) -> int:
+    """The exit code of a gate: 1 where an arm is worse, or where nothing can be said."""
+    worse = worse_arms(made, margin)
+    for each in worse:
         note(
             say(
-                f"{arm} is worse than {made.baseline} on {benchmark}",
-                f"{arm} 在 {benchmark} 上劣于 {made.baseline}",
+                f"{each.arm} is worse than {made.baseline} on {each.benchmark}",
+                f"{each.arm} 在 {each.benchmark} 上劣于 {made.baseline}",
             )
+            + f" ({each.difference:+.4g})"
         )
-    return WORSE if worse else 0
+    for conflict in made.conflicts:
+        note(conflict.sentence(language()))
+    return WORSE if worse or not made.comparable else 0
 
 
 def _written(made: ComparisonTable, form: str, lang: str | None) -> str | bytes:
@@ -74,17 +98,6 @@ def _written(made: ComparisonTable, form: str, lang: str | None) -> str | bytes:
     if form == "md":
         return comparison_service.as_markdown(made, reader)
     return comparison_service.as_text(made, reader)
-
-
-def worse_arms(made: ComparisonTable) -> list[tuple[str, str]]:
-    """(arm, benchmark) where an arm was shown to be worse than the baseline."""
-    primary = {column.key: column for column in made.columns if column.primary}
-    return [
-        (arm.name, primary[key].benchmark)
-        for arm in made.arms
-        for key, cell in arm.cells.items()
-        if key in primary and cell.verdict == "worse"
-    ]
 
 
 def _list() -> None:

@@ -85,3 +85,19 @@ def test_an_unknown_comparison_or_baseline_is_refused(compared: Graft) -> None:
     baseline = compared("compare", "verdicts", "--baseline", "best", "--json")
     assert baseline.exit_code == 2
     assert json.loads(baseline.stderr)["error"]["params"]["field"] == "baseline"
+
+
+def test_a_margin_lets_a_small_loss_pass_and_no_large_one(compared: Graft) -> None:
+    # `bad` has 10 of 120 right, the base 60: the loss is 0.42, its interval well beyond 0.2.
+    gate = ("compare", "verdicts", "--fail-if-worse", "--margin")
+    assert compared(*gate, "0.2").exit_code == 1
+    assert compared(*gate, "0.9").exit_code == 0
+
+
+def test_arms_that_cannot_be_compared_fail_the_gate(compared: Graft) -> None:
+    with db.writing() as session:
+        session.get_one(Evaluation, "good").benchmark_sha256 = "other"
+        session.get_one(Evaluation, "bad").benchmark_sha256 = "other"
+    done = compared("compare", "verdicts", "--fail-if-worse")
+    assert done.exit_code == 1
+    assert "Not comparable" in done.stderr

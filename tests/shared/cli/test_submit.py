@@ -5,14 +5,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from commands import Graft
 from pools import claim_next
 from shared import db, jobs, leases
 from shared.claims import Claim
 from shared.cli import follow
+from shared.clock import db_now
 from shared.errors import NotFinite
-from shared.tables import JobState, Outcome
+from shared.tables import Host, JobState, Outcome
 
 TRAIN = ("submit", "train", "--name", "reds", "--base-model", "tiny", "--dataset", "colours")
 
@@ -189,3 +191,33 @@ def test_a_file_of_lines_queues_all_of_its_specs_or_none(stocked: Graft, tmp_pat
         queued = [jobs.find(session, job) for job in made]
     assert [(job.name, job.priority) for job in queued] == [("n0", 7), ("n1", 7), ("n2", 7)]
     assert stocked("submit", "-f", str(file), "--key", "k").stdout.split() == made
+
+
+def test_a_plan_says_memory_cards_and_place_and_queues_nothing(stocked: Graft) -> None:
+    words = TRAIN
+    with db.writing() as session:
+        session.add(
+            Host(
+                name="gpu-1", device="cuda", slots=2, cards=[24000, 500],
+                heartbeat_at=session.scalar(select(db_now())) or 0.0,
+            )
+        )  # fmt: skip
+    (plan,) = json.loads(stocked(*words, "--plan", "--json").stdout)
+    assert plan["vram_mb"] > 900
+    assert [(card["host"], card["card"], card["free"]) for card in plan["cards"]] == [
+        ("gpu-1", 0, True)
+    ]
+    assert (plan["place"], plan["starts_in"], plan["seconds"]) == (1, 0.0, None)
+    assert json.loads(stocked("jobs", "--json").stdout) == []
+    assert "gpu-1 (1 of 1 free)" in stocked(*words, "--plan").stdout
+
+
+def test_a_plan_is_refused_where_the_submission_would_be(stocked: Graft) -> None:
+    words = ("submit", "train", "--name", "first", "--base-model", "none", "--dataset", "colours")
+    assert stocked(*words, "--plan").exit_code == 4
+
+
+def test_the_plan_of_a_grid_has_a_line_a_job(stocked: Graft) -> None:
+    words = ("submit", "train", "--name", "g", "--base-model", "tiny", "--dataset", "colours")
+    plans = json.loads(stocked(*words, "--sweep", "rank=4,8", "--plan", "--json").stdout)
+    assert [plan["name"] for plan in plans] == ["g-1", "g-2"]
