@@ -21,9 +21,9 @@ def show_plan(specs: Sequence[AnySpec], request: Request) -> int:
 
 def as_data(each: Plan) -> dict[str, Any]:
     """A plan as scripts read it."""
-    told = asdict(each) | {"message": each.why.text(language())}
-    why = told.pop("why")
-    return told | {"reason": why["reason"], "facts": why["facts"]}
+    told: dict[str, Any] = {name: value for name, value in asdict(each).items() if name != "why"}
+    why = {"reason": each.why.reason, "facts": each.why.facts}
+    return told | why | {"message": each.why.text(language())}
 
 
 def _text(each: Plan) -> str:
