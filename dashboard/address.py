@@ -11,16 +11,16 @@ import streamlit as st
 def seed(page: str, name: str, allowed: Sequence[str]) -> str:
     """Give a multi-choice widget the codes of `?name=a&name=b`; return the widget's key."""
     key = _key(page, name)
-    arrived = _arrived(page, name)
-    if arrived or key not in st.session_state:
-        st.session_state[key] = [code for code in arrived if code in allowed]
+    brought = arrived(page, name)
+    if brought or key not in st.session_state:
+        st.session_state[key] = [code for code in brought if code in allowed]
     return key
 
 
 def seed_one(page: str, name: str, allowed: Sequence[str]) -> str:
     """Give a single-choice widget the code of `?name=`, else the first one; return its key."""
     key = _key(page, name)
-    asked = next((code for code in _arrived(page, name) if code in allowed), None)
+    asked = next((code for code in arrived(page, name) if code in allowed), None)
     if asked is not None or key not in st.session_state:
         st.session_state[key] = asked or allowed[0]
     return key
@@ -29,9 +29,9 @@ def seed_one(page: str, name: str, allowed: Sequence[str]) -> str:
 def seed_text(page: str, name: str) -> str:
     """Give a text widget the text of `?name=`; return the widget's key."""
     key = _key(page, name)
-    arrived = _arrived(page, name)
-    if arrived or key not in st.session_state:
-        st.session_state[key] = arrived[0] if arrived else ""
+    brought = arrived(page, name)
+    if brought or key not in st.session_state:
+        st.session_state[key] = brought[0] if brought else ""
     return key
 
 
@@ -59,7 +59,7 @@ def _written(page: str, name: str) -> str:
     return f"address.written.{page}.{name}"
 
 
-def _arrived(page: str, name: str) -> list[str]:
+def arrived(page: str, name: str) -> list[str]:
     """What a link brought: the address's values, unless this page wrote them there itself."""
     present = st.query_params.get_all(name)
     return [] if present == st.session_state.get(_written(page, name)) else present

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, func, literal, tuple_, update
 from sqlmodel import Session, SQLModel, col, select
 
 from shared import db, events, leases, queue
@@ -114,16 +114,15 @@ def listing(
 ) -> list[Job]:
     """Jobs, newest first; `before` is the (created_at, id) of the last row of the page before."""
     query = select(Job).order_by(col(Job.created_at).desc(), col(Job.id).desc()).limit(limit)
-    query = query.where(*_matching(states, kinds, user, text))
-    if sweep:
-        query = query.where(Job.sweep == sweep)
+    query = query.where(*matching(states, kinds, user, text, sweep))
     if before is not None:
-        created, last = before
-        query = query.where(
-            (col(Job.created_at) < created)
-            | ((col(Job.created_at) == created) & (col(Job.id) < last))
-        )
+        query = query.where(older_than(*before))
     return list(session.exec(query).all())
+
+
+def older_than(created_at: float, job_id: str) -> ColumnElement[bool]:
+    """SQL: comes after that job in a list of the newest first; one step down an index."""
+    return tuple_(col(Job.created_at), col(Job.id)) < tuple_(literal(created_at), literal(job_id))
 
 
 def total(
@@ -135,17 +134,18 @@ def total(
     text: str = "",
 ) -> int:
     """How many jobs `listing` finds over all its pages."""
-    query = select(func.count()).select_from(Job).where(*_matching(states, kinds, user, text))
+    query = select(func.count()).select_from(Job).where(*matching(states, kinds, user, text))
     return session.scalar(query) or 0
 
 
-def _matching(
-    states: Sequence[str], kinds: Sequence[str], user: str, text: str
+def matching(
+    states: Sequence[str], kinds: Sequence[str], user: str, text: str, sweep: str = ""
 ) -> list[ColumnElement[bool]]:
     """SQL: the filters of a list of jobs; empty ones let everything through."""
     found = [col(Job.state).in_(states)] if states else []
     found += [col(Job.kind).in_(kinds)] if kinds else []
     found += [col(Job.user) == user] if user else []
+    found += [col(Job.sweep) == sweep] if sweep else []
     if text:
         named = col(Job.name).contains(text, autoescape=True)
         found.append(named | col(Job.id).startswith(text, autoescape=True))

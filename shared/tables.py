@@ -26,6 +26,7 @@ from shared.scores import ItemResult as ItemResult
 from shared.scores import Score as Score
 from shared.scores import Vote as Vote
 from shared.seals import EventSeal as EventSeal
+from shared.views import SavedView as SavedView
 
 
 class JobState(StrEnum):
@@ -84,6 +85,8 @@ class Job(SQLModel, table=True):
             sqlite_where=text("state = 'running'"),
         ),
         Index("job_history", "kind", "base", "state", "finished_at"),
+        # The list of jobs goes on from the last one of a page, without counting what lies before.
+        Index("job_newest", "created_at", "id"),
         Index("job_user", "user", "state"),
         Index("job_output", "kind", "name"),
     )

@@ -1,0 +1,101 @@
+"""`python -m benchmarks.dashboard_scale`: the jobs page with 10,000 and 100,000 jobs, and a crowd.
+
+First rows with an empty and with a full cache, the next page, 25 viewers who refresh every two
+seconds, and how long a growing curve of 50,000 points blocks the browser. Beside it MLflow's page
+of 10,000 runs, when `--peer` names a Python that has it: `python -m venv peers && peers/bin/pip
+install -r benchmarks/peers.txt`, then `--peer peers/bin/python`.
+"""
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import result, show
+from benchmarks.scale import browsing, filling, mlflow_peer, viewers
+from shared import db
+
+#: Our table's rows as a screen reader finds them below the canvas, and the button to older ones.
+ROWS, MORE = '[data-testid="stDataFrame"] td', "Older"
+PAUSE, POINTS = 2.0, 50_000
+
+
+def pages(home: Path, jobs: int, times: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a browser sees of a pool with so many jobs, and 25 viewers of it."""
+    filling.use(home)
+    filling.fill(jobs, 0)
+    with filling.serving(home) as (url, pid):
+        with browsing.chromium() as browser:
+            seen = browsing.visit(browser, browsing.Site(url, ROWS, MORE), times)
+        row = {"page": "Graft", "jobs": jobs, **vars(seen)}
+        load = asyncio.run(viewers.watch(url, pid, count=25, pause=PAUSE, seconds=10 + 5 * times))
+    took = np.array(load.seconds) * 1e3
+    return row, {
+        "jobs": jobs,
+        "viewers": 25,
+        "refreshes": len(took),
+        "p50 ms": float(np.percentile(took, 50)),
+        "p95 ms": float(np.percentile(took, 95)),
+        "CPU ms a refresh": load.cpu / len(took) * 1e3,
+        "KiB a refresh": load.received / len(took) / 1024,
+        "server MiB": load.megabytes,
+    }
+
+
+def curve(home: Path, seconds: float) -> dict[str, Any]:
+    """Long tasks of a job's page while its curve of 50,000 points grows by 20 points a second."""
+    filling.use(home)
+    filling.fill(100, POINTS)
+    reached = POINTS
+
+    def grow() -> None:
+        nonlocal reached
+        with db.writing() as session:
+            filling.add_points(session, reached, reached + 20)
+        reached += 20
+
+    with filling.serving(home) as (url, _), browsing.chromium() as browser:
+        found = browsing.blocking(browser, f"{url}/job?id={filling.CURVE}", grow, seconds)
+    return {
+        "points": POINTS,
+        "updates": round(seconds / PAUSE),
+        "long tasks": len(found),
+        "longest ms": max(found, default=0.0),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--peer", type=Path, help="a Python that has MLFlow")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="one visit each, no peer")
+    asked = parser.parse_args()
+    times = 1 if asked.quick else 3
+    rows, loads = [], []
+    with tempfile.TemporaryDirectory(prefix="scale-", ignore_cleanup_errors=True) as name:
+        for jobs in (10_000, 100_000):
+            row, load = pages(Path(name) / str(jobs), jobs, times)
+            rows.append(row)
+            loads.append(load)
+        if asked.peer and not asked.quick:
+            rows.append(mlflow_peer.visited(asked.peer, Path(name) / "mlflow", 10_000, times))
+        drawn = curve(Path(name) / "curve", 10.0 * times)
+    show("jobs page", rows, as_json=asked.json)
+    show("viewers", loads, as_json=asked.json)
+    show("a growing curve", [drawn], as_json=asked.json)
+    result(
+        cold_s_100k=rows[1]["cold_s"],
+        warm_s_100k=rows[1]["warm_s"],
+        next_page_ms=rows[1]["next_page_ms"],
+        viewers25_p95_ms=loads[1]["p95 ms"],
+        curve_block_ms=drawn["longest ms"],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What `benchmarks.dashboard_scale` is made of: a filled pool, a browser, viewers, and the peer."""

@@ -1,0 +1,136 @@
+"""What a person with a browser waits for: first rows, the next page, a curve that grows."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+#: Milliseconds before a page counts as broken.
+PATIENCE = 90_000
+#: Notes when rows first stand in the page, in milliseconds since the navigation began.
+_FIRST = """
+window.longest = [];
+new PerformanceObserver(list => window.longest.push(...list.getEntries().map(e => e.duration)))
+  .observe({type: 'longtask'});
+const look = () => {
+  if (document.querySelector('SELECTOR')) window.firstRows = performance.now();
+  else requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
+#: Presses the button that says so; milliseconds until the rows are others.
+_NEXT = """
+async ([label, rows]) => {
+  const said = () => [...document.querySelectorAll(rows)].map(e => e.textContent).join('|');
+  const press = [...document.querySelectorAll('button')].find(e => e.textContent.includes(label));
+  const before = said(), started = performance.now();
+  press.click();
+  while (said() === before) {
+    if (performance.now() - started > 60000) throw new Error('no next page');
+    await new Promise(requestAnimationFrame);
+  }
+  return performance.now() - started;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A page with a table: where it is, what a row is, what brings the next ones."""
+
+    url: str
+    rows: str
+    more: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Medians over visits: seconds to the first rows, ms to the next page, bytes, heap."""
+
+    cold_s: float
+    warm_s: float
+    next_page_ms: float
+    kilobytes: float
+    heap_mb: float
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser without a GPU."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def visit(browser: Browser, site: Site, times: int) -> Seen:
+    """Open the page with an empty cache, again with a full one, and go on to the next rows."""
+    seen = [_visit(browser, site) for _ in range(times)]
+    values = zip(*((s.cold_s, s.warm_s, s.next_page_ms, s.kilobytes, s.heap_mb) for s in seen),
+                 strict=True)  # fmt: skip
+    return Seen(*(median(each) for each in values))
+
+
+def _visit(browser: Browser, site: Site) -> Seen:
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script(_FIRST.replace("SELECTOR", site.rows))
+    page.goto(site.url)
+    cold = _first_rows(page)
+    sizes = "performance.getEntriesByType('resource').reduce((sum, e) => sum + e.transferSize, 0)"
+    kilobytes = page.evaluate(sizes) / 1024
+    page.reload()
+    warm = _first_rows(page)
+    _settled(page)
+    following = [page.evaluate(_NEXT, [site.more, site.rows]) for _ in range(3)]
+    heap = page.evaluate("performance.memory.usedJSHeapSize") / 2**20
+    context.close()
+    return Seen(cold, warm, median(following), kilobytes, heap)
+
+
+def _first_rows(page: Page) -> float:
+    page.wait_for_function("window.firstRows")
+    return page.evaluate("window.firstRows") / 1000
+
+
+def _settled(page: Page) -> None:
+    """What draws itself after the rows is no part of the next page."""
+    page.wait_for_load_state("networkidle")
+
+
+def blocking(browser: Browser, url: str, grow: Callable[[], None], seconds: float) -> list[float]:
+    """The page's long tasks (over 50 ms, in ms) while `grow` adds to its curve every second."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000}, locale="en-GB")
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script(_FIRST.replace("SELECTOR", "canvas"))
+    page.goto(url)
+    _first_rows(page)
+    page.wait_for_timeout(4000)
+    page.evaluate("window.longest = []")
+    done = threading.Event()
+    writer = threading.Thread(target=_every_second, args=(grow, done))
+    writer.start()
+    page.wait_for_timeout(seconds * 1000)
+    done.set()
+    writer.join()
+    found = page.evaluate("window.longest")
+    page.close()
+    return found
+
+
+def _every_second(grow: Callable[[], None], done: threading.Event) -> None:
+    while not done.is_set():
+        started = time.monotonic()
+        grow()
+        done.wait(max(0.0, 1.0 - (time.monotonic() - started)))

@@ -1,0 +1,107 @@
+"""Real clicks on the jobs page: ticks that stay with their jobs, actions on several, views."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import filled
+from shared import db, jobs
+from shared.tables import JobState
+from visitors import ROW, Visitor, browser, healthy, press, served
+
+__all__ = ["browser", "served"]
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def tick(page: Page, name: str) -> None:
+    """Click the box before the row that has this text in it."""
+    table = page.get_by_test_id("stDataFrame").first
+    row = table.locator("tr", has=page.locator(f'td:text-is("{name}")')).first
+    row.wait_for(state="attached")
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    place, box = row.get_attribute("aria-rowindex"), table.bounding_box()
+    assert box is not None
+    assert place is not None
+    page.mouse.click(box["x"] + 16, box["y"] + ROW * (int(place) - 0.5))
+
+
+def newcomer(name: str) -> str:
+    """A job that somebody submits meanwhile; its id."""
+    with db.writing() as session:
+        now = session.scalar(filled.select(filled.db_now())) or 0.0
+        return filled.add_job(session, filled.train_spec(name), now, JobState.QUEUED).id
+
+
+def state_of(name: str) -> str:
+    with db.reading() as session:
+        return jobs.find(session, name).state
+
+
+def test_ticks_stay_with_their_jobs_while_others_arrive_and_over_a_reload(served: Visitor) -> None:
+    page = served.open("/")
+    tick(page, "waiting-1")
+    expect(page.get_by_text("1 ticked")).to_be_visible()
+    newcomer("meanwhile")
+    expect(page.get_by_text("1 newer wait until you clear the ticks")).to_be_visible()
+    tick(page, "waiting-2")
+    expect(page.get_by_text("2 ticked")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("2 ticked")).to_be_visible()
+    press(page, "Cancel 2")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile("waiting-1 "))).to_be_visible()
+    expect(dialog.get_by_text(re.compile("waiting-2 "))).to_be_visible()
+    expect(dialog.get_by_text(re.compile("meanwhile"))).to_have_count(0)
+    dialog.get_by_role("button", name="Cancel 2").click()
+    expect(page.get_by_text("2 cancelled")).to_be_visible()
+    expect(page.get_by_text("Tick jobs to cancel")).to_be_visible()
+    assert (state_of("waiting-1"), state_of("waiting-2")) == ("cancelled", "cancelled")
+    assert state_of("meanwhile") == "queued"
+    healthy(page)
+    page.context.close()
+
+
+def test_several_are_retried_and_moved_and_others_jobs_need_a_word(served: Visitor) -> None:
+    with db.writing() as session:
+        dropped = jobs.find(session, "dropped")
+        dropped.user = "somebody"
+        session.add(dropped)
+    newcomer("to-move")
+    page = served.open("/", "zh")
+    tick(page, "to-move")
+    press(page, "调整 1 个的优先级")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("slider").press("End")
+    dialog.get_by_role("button", name="应用到 1 个").click()
+    expect(page.get_by_text("已调整 1 个", exact=False)).to_be_visible()
+    with db.reading() as session:
+        assert jobs.find(session, "to-move").priority == 9
+    tick(page, "dropped")
+    tick(page, "too-big")
+    press(page, "重试 2 个")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("也包括他人的 1 个：somebody")).to_be_visible()
+    dialog.get_by_role("button", name="重试 1 个").click()
+    expect(page.get_by_text("已重新排队 1 个")).to_be_visible()
+    assert (state_of("too-big"), state_of("dropped")) == ("queued", "cancelled")
+    page.context.close()
+
+
+def test_a_saved_view_opens_the_same_rows_in_the_other_language(served: Visitor) -> None:
+    page = served.open("/?state=succeeded&kind=fuse&columns=name&columns=priority", "zh")
+    expect(page.get_by_text("第 1–2 条，共 2 条")).to_be_visible()
+    page.get_by_role("button", name="视图").click()
+    page.get_by_label("视图名称").fill("fusions that went well")
+    page.get_by_label("视图名称").press("Enter")
+    press(page, "保存视图")
+    other = served.open("/", "en")
+    other.get_by_role("button", name="Views").click()
+    other.get_by_role("link", name="fusions that went well").click()
+    expect(other.get_by_text("1–2 of 2")).to_be_visible()
+    expect(other.get_by_test_id("stDataFrame").get_by_text("Priority")).to_be_attached()
+    expect(other.get_by_test_id("stDataFrame").get_by_text("Host")).to_have_count(0)
+    other.wait_for_url(re.compile(r"state=succeeded&kind=fuse"))
+    page.context.close()
+    other.context.close()
