@@ -1,6 +1,6 @@
 """Charts as pure functions: data in, a chart's specification out; colours tell nothing alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -12,13 +12,15 @@ from shared.statistics import Verdict
 
 #: More points than this are thinned before they travel to the browser.
 MOST_POINTS = 1000
+#: For what is neither good nor bad, and for lines of reference.
+GREY = "#8A9496"
 #: Verdicts by colour and shape (Okabe and Ito; purple and orange for gain and loss).
 MARKS: dict[Verdict, tuple[str, str]] = {
     "better": ("#9467BD", "triangle-right"),
     "worse": ("#D55E00", "triangle-left"),
     "within_margin": ("#0072B2", "diamond"),
-    "undetermined": ("#8A9496", "circle"),
-    "too_few": ("#8A9496", "cross"),
+    "undetermined": (GREY, "circle"),
+    "too_few": (GREY, "cross"),
 }
 
 
@@ -114,7 +116,7 @@ def forest(
     )
     base = alt.Chart(alt.Data(values=rows))
     x = alt.X("low:Q", title=f"{unit} · {way}")
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#8A9496")
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color=GREY)
     rules = base.mark_rule(strokeWidth=2.5).encode(
         x=x, x2="high:Q", y=y, color=colour, tooltip=tooltip
     )
@@ -153,13 +155,24 @@ def forest_rows(table: ComparisonTable, column: Column, words: Words) -> list[di
     return [row for row in rows if row["low"] == row["low"] and row["high"] == row["high"]]
 
 
-def lineage(edges: Iterable[tuple[str, str]], kinds: dict[str, str]) -> str:
-    """A Mermaid graph of what an adapter came from; `kinds` says base, dataset or adapter."""
+def lineage(
+    edges: Iterable[tuple[str, str]],
+    kinds: Mapping[str, str],
+    notes: Mapping[str, str] | None = None,
+) -> str:
+    """A Mermaid graph of what an adapter came from; `kinds` says base, dataset or adapter.
+
+    `notes` stand below a name; they are texts of Graft's own.
+    """
     found = list(dict.fromkeys(edges))
     names = list(dict.fromkeys(name for edge in found for name in edge))
     ids = {name: f"n{place}" for place, name in enumerate(names)}
     shapes = {"base": '(["{}"])', "dataset": '[("{}")]', "adapter": '["{}"]'}
     # Names hold letters, digits, dots, dashes and underscores only (shared/names.py).
-    lines = [f"{ids[name]}{shapes[kinds.get(name, 'adapter')].format(name)}" for name in names]
+    said = {name: f"{name}<br/>{note}" for name, note in (notes or {}).items()}
+    lines = [
+        f"{ids[name]}{shapes[kinds.get(name, 'adapter')].format(said.get(name, name))}"
+        for name in names
+    ]
     lines += [f"{ids[parent]} --> {ids[child]}" for parent, child in found]
     return "flowchart LR\n" + "\n".join(f"  {line}" for line in lines)

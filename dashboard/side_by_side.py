@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import parts
+from dashboard.comparing.worddiff import Piece, differing, marked
 from dashboard.language import Words
 from shared import comparisons, db
 from shared.comparisons import ComparisonTable, Flip, ItemPair
@@ -12,6 +13,12 @@ from shared.config import settings
 from shared.metrics import ALL
 
 PAGE = 10
+#: Colour is not the only sign: what was there is dotted, what is there now is underlined.
+_STYLE = """<style>
+.diff {white-space: pre-wrap; overflow-wrap: anywhere;}
+.diff del {text-decoration: underline dotted; background: rgba(213,94,0,.20);}
+.diff ins {text-decoration: underline; background: rgba(148,103,189,.24);}
+</style>"""
 FLIPS = (*(flip.value for flip in Flip), "changed")
 
 
@@ -115,8 +122,9 @@ def side_by_side(words: Words, baseline: str, arm: str, pair: ItemPair) -> None:
         asked, right, before, after = st.columns(4)
         _text(asked, words("compare.prompt"), pair.prompt or words("compare.gone"))
         _text(right, words("compare.reference"), "\n———\n".join(pair.references))
-        _text(before, f"{baseline} · {pair.baseline_value:.3g}", pair.baseline_output)
-        _text(after, f"{arm} · {pair.arm_value:.3g}", pair.arm_output)
+        old, new = differing(pair.baseline_output, pair.arm_output)
+        _diff(before, f"{baseline} · {pair.baseline_value:.3g}", old, "del")
+        _diff(after, f"{arm} · {pair.arm_value:.3g}", new, "ins")
         for where, used in ((before, pair.baseline_samples), (after, pair.arm_samples)):
             if used:
                 where.caption(words("compare.samples", samples=", ".join(used)))
@@ -126,6 +134,12 @@ def _text(where: Any, title: str, text: str) -> None:
     """A text a model or a file holds, shown exactly as it is."""
     where.caption(parts.plain(title))
     where.text(text or "–", width="stretch")
+
+
+def _diff(where: Any, title: str, pieces: list[Piece], tag: str) -> None:
+    """A text with what differs from the other arm's on a coloured ground, underlined or not."""
+    where.caption(parts.plain(title))
+    where.html(_STYLE + f'<div class="diff">{marked(pieces, tag) or "–"}</div>')
 
 
 def _flip_colour(flip: Flip) -> parts.Colour:

@@ -10,6 +10,9 @@ COPY infra infra
 RUN --mount=type=cache,target=/var/cache/pip pip install --cache-dir /var/cache/pip --constraint requirements.lock '.[dashboard]'
 
 FROM python:3.11-slim
+# A small font with Chinese characters, for comparisons saved as PNG.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends fonts-wqy-microhei \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home graft \
     && install --directory --owner graft --group graft /var/lib/graft /var/lib/graft/store
 COPY --from=build /opt/graft /opt/graft

@@ -1,29 +1,21 @@
 """Compare: did it help? Verdicts, intervals, paired differences, and the items behind them."""
 
-from collections.abc import Sequence
-
 import streamlit as st
 
-from dashboard import address, charts, language, moments, parts, queries
+from dashboard import address, language, moments, parts, queries
+from dashboard.comparing import plots
+from dashboard.comparing.arms import made_of
+from dashboard.comparing.files import exports
+from dashboard.comparing.verdicts import verdicts
 from dashboard.costs import costs
 from dashboard.language import Words
-from dashboard.score_table import SIGNS, score_table
+from dashboard.score_table import score_table
 from dashboard.side_by_side import items, table_of
 from dashboard.voting import voting
-from shared import comparisons, db, results
-from shared.comparisons import Arm, Column, ComparisonTable
-from shared.comparisons.words import difference_text
+from shared import db, results
+from shared.comparisons import ComparisonTable
 from shared.config import settings
 from shared.metrics import ALL
-from shared.statistics import Verdict
-
-COLOURS: dict[Verdict, parts.Colour] = {
-    "better": "violet",
-    "worse": "orange",
-    "within_margin": "blue",
-    "undetermined": "gray",
-    "too_few": "gray",
-}
 
 
 def open_comparison() -> None:
@@ -94,61 +86,6 @@ def choose_baseline(words: Words, name: str) -> ComparisonTable:
     return table if chosen == table.baseline else table_of(settings().database, name, chosen)
 
 
-def exports(words: Words, table: ComparisonTable) -> None:
-    """The table as files."""
-    for label, form, mime, make in (
-        ("CSV", "csv", "text/csv", lambda: comparisons.as_csv(table)),
-        ("Markdown", "md", "text/markdown", lambda: comparisons.as_markdown(table, words.language)),
-        ("JSON", "json", "application/json", lambda: comparisons.as_json(table)),
-    ):
-        st.download_button(
-            label, make, f"{table.name}.{form}", mime, icon=":material/download:",
-            on_click="ignore", key=f"compare.export.{form}",
-        )  # fmt: skip
-
-
-def verdicts(words: Words, table: ComparisonTable) -> None:
-    """A sentence for each arm: what it did on each benchmark, all languages together."""
-    primary = [column for column in table.columns if column.primary]
-    for arm in table.arms:
-        judged = [column for column in primary if _judged(arm, column)]
-        if arm.is_baseline or not judged:
-            continue
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{parts.plain(arm.name)}**", width="content")
-            st.caption(_sentence(words, table, arm, judged), width="content")
-            for column in judged:
-                cell = arm.cells[column.key]
-                if cell.difference is not None and cell.verdict is not None:
-                    text = difference_text(cell.difference, column.metric)
-                    st.badge(
-                        f"{SIGNS[cell.verdict]} {column.benchmark} {text}",
-                        color=COLOURS[cell.verdict],
-                    )
-    for arm in table.no_ops:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{parts.plain(arm.name)}**", width="content")
-            st.badge("NO-OP", color="yellow", icon=":material/do_not_disturb_on:")
-            st.caption(words("compare.no_op"), width="content")
-
-
-def _judged(arm: Arm, column: Column) -> bool:
-    cell = arm.cells.get(column.key)
-    return cell is not None and cell.verdict is not None
-
-
-def _sentence(words: Words, table: ComparisonTable, arm: Arm, judged: Sequence[Column]) -> str:
-    """`better than base on 2 of 3 benchmarks, worse on none`"""
-    found = [arm.cells[column.key].verdict for column in judged]
-    return words(
-        "compare.sentence",
-        baseline=table.baseline,
-        better=found.count("better"),
-        worse=found.count("worse"),
-        total=len(judged),
-    )
-
-
 def scores(words: Words, table: ComparisonTable) -> None:
     """The table, all languages together or each apart."""
     st.subheader(words("compare.scores"), anchor=False)
@@ -167,40 +104,6 @@ def scores(words: Words, table: ComparisonTable) -> None:
     st.caption(words("compare.legend"))
 
 
-def forests(words: Words, table: ComparisonTable) -> None:
-    """Paired differences to the baseline, a plot for each benchmark."""
-    plots = [
-        (column, plot)
-        for column in table.columns
-        if column.primary and (plot := charts.forest(table, column, words)) is not None
-    ]
-    if not plots:
-        return
-    st.subheader(words("compare.forest", baseline=table.baseline), anchor=False)
-    with st.grid(min_column_width=360):
-        for column, plot in plots:
-            with st.container(border=True):
-                height = charts.forest_height(table, column)
-                title = f"{column.benchmark} · {column.metric.title[words.language]}"
-                st.caption(title)
-                st.altair_chart(plot, height=height, key=f"compare.forest.{column.key}", alt=title)
-
-
-def study(words: Words, table: ComparisonTable) -> None:
-    """What each arm recovered of the native gain, where the evaluation names native arms."""
-    for title, rows in comparisons.study_blocks(table, words.language):
-        if not rows:
-            st.caption(parts.plain(title))
-            continue
-        st.subheader(title, anchor=False)
-        st.dataframe(
-            [dict(zip(rows[0], row, strict=True)) for row in rows[1:]],
-            hide_index=True,
-            height="content",
-            alt=title,
-        )
-
-
 def detail(words: Words, name: str) -> None:
     """One comparison."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -216,14 +119,18 @@ def detail(words: Words, name: str) -> None:
     for conflict in table.conflicts:
         st.error(parts.plain(conflict.sentence(words.language)), icon=":material/error:")
     verdicts(words, table)
-    study(words, table)
+    plots.forests(words, table)
+    plots.heat(words, table)
+    plots.study(words, table)
+    plots.recovered(words, table)
+    plots.duels(words, table)
     scores(words, table)
-    forests(words, table)
     st.subheader(words("compare.items"), anchor=False)
     items(words, table)
-    costs(words, table)
     st.subheader(words("votes.title"), anchor=False)
     voting(words, name)
+    made_of(words, table)
+    costs(words, table)
     st.subheader(words("compare.about"), anchor=False)
     parts.facts(about)
     if table.job_id:

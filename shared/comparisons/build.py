@@ -1,36 +1,25 @@
 """From stored evaluations to a ComparisonTable: pairs, intervals, verdicts, what is comparable."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from shared import results
+from shared.comparisons.duels import duels
 from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, Conflict, NoOpArm
+from shared.comparisons.scored import Scored, by_arm, load
 from shared.comparisons.study import Study, study_of
 from shared.errors import InvalidSpec, NoOp, both
 from shared.evaluations import COMPARABLE_FACTS
 from shared.metrics import ALL, primary_metric
 from shared.specs import BASE_ARM, EvaluationSpec, parse_spec
-from shared.statistics import Sample, compare, estimate, holm, sample, verdict
-from shared.tables import Adapter, Comparison, Evaluation, ItemResult, Job, JobState
+from shared.statistics import compare, estimate, holm, verdict
+from shared.tables import Adapter, Comparison, Evaluation, Job, JobState
 
 #: NO-OP fusions shown at most; the newest ones.
 NO_OPS = 10
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """One evaluation with its items."""
-
-    evaluation: Evaluation
-    items: list[ItemResult]
-
-    def sample(self, column: Column) -> Sample:
-        """The items of a column's language, in order of their hashes."""
-        chosen = [each for each in self.items if column.language in (ALL, each.language)]
-        return sample(sorted(chosen, key=lambda each: each.item_hash), column.metric)
 
 
 def build(session: Session, name: str, baseline: str | None = None) -> ComparisonTable:
@@ -39,7 +28,7 @@ def build(session: Session, name: str, baseline: str | None = None) -> Compariso
     Raises UnknownComparison, or InvalidSpec when no arm is called `baseline`.
     """
     stored = results.comparison(session, name)
-    scored = _load(session, stored)
+    scored = load(session, stored)
     names = list(dict.fromkeys(each.evaluation.arm for each in scored))
     against = baseline or stored.baseline
     if against not in names:
@@ -66,19 +55,18 @@ def build(session: Session, name: str, baseline: str | None = None) -> Compariso
         arms=[_arm(session, each, against, found, cells) for each in names],
         no_ops=_no_ops(session, base_model, names),
         study=None if conflicts else _study(session, stored, scored, columns),
+        duels=[] if conflicts else [
+            duel
+            for column in columns
+            if column.primary
+            for duel in duels(column.benchmark, by_arm(scored, column))
+        ],
         engine=next(each.engine for each in found if each.arm == against),
-    )
-
-
-def _load(session: Session, stored: Comparison) -> list[_Scored]:
-    return [
-        _Scored(evaluation, results.items(session, evaluation.id))
-        for evaluation in results.evaluations(session, stored.evaluations)
-    ]
+    )  # fmt: skip
 
 
 def _study(
-    session: Session, stored: Comparison, scored: Sequence[_Scored], columns: Sequence[Column]
+    session: Session, stored: Comparison, scored: Sequence[Scored], columns: Sequence[Column]
 ) -> Study | None:
     """The study that the comparison's job asked for; None where it asked for none."""
     job = session.get(Job, stored.job_id) if stored.job_id else None
@@ -86,19 +74,11 @@ def _study(
     spec = parse_spec(job.spec) if job is not None and job.spec.get("native") else None
     if not isinstance(spec, EvaluationSpec):
         return None
-    samples = {
-        column.benchmark: {
-            each.evaluation.arm: each.sample(column)
-            for each in scored
-            if each.evaluation.benchmark == column.benchmark
-        }
-        for column in columns
-        if column.primary
-    }
+    samples = {column.benchmark: by_arm(scored, column) for column in columns if column.primary}
     return study_of(spec, samples, BASE_ARM)
 
 
-def _columns(scored: Sequence[_Scored]) -> list[Column]:
+def _columns(scored: Sequence[Scored]) -> list[Column]:
     """One column a benchmark, and one a language where it has several."""
     columns: dict[str, Column] = {}
     for each in scored:
@@ -118,7 +98,7 @@ def _columns(scored: Sequence[_Scored]) -> list[Column]:
     return sorted(columns.values(), key=lambda each: (rank[each.benchmark], not each.primary))
 
 
-def _conflicts(scored: Sequence[_Scored], baseline: str) -> list[Conflict]:
+def _conflicts(scored: Sequence[Scored], baseline: str) -> list[Conflict]:
     """Every reason why an arm's evaluation cannot be read against the baseline's."""
     references = {e.evaluation.benchmark: e for e in scored if e.evaluation.arm == baseline}
     found: list[Conflict] = []
@@ -140,7 +120,7 @@ def _conflicts(scored: Sequence[_Scored], baseline: str) -> list[Conflict]:
     return found
 
 
-def _facts(here: _Scored, there: _Scored) -> list[tuple[str, Any, Any]]:
+def _facts(here: Scored, there: Scored) -> list[tuple[str, Any, Any]]:
     """What two evaluations must share, as (name, one's, the other's)."""
     one, other = here.evaluation, there.evaluation
     facts: list[tuple[str, Any, Any]] = [
@@ -154,7 +134,7 @@ def _facts(here: _Scored, there: _Scored) -> list[tuple[str, Any, Any]]:
 
 
 def _cells(
-    scored: Sequence[_Scored],
+    scored: Sequence[Scored],
     columns: Sequence[Column],
     baseline: str,
     conflicts: Sequence[Conflict],

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.comparisons.duels import Duel
 from shared.comparisons.study import Study
 from shared.errors import Language
 from shared.metrics import ALL, Metric
@@ -119,6 +120,8 @@ class ComparisonTable:
     no_ops: list[NoOpArm]
     #: Gains recovered, where the evaluation named native arms.
     study: Study | None = None
+    #: Every pair of arms on every benchmark; empty where the arms cannot be compared.
+    duels: list[Duel] = field(default_factory=list)
     #: What the baseline's evaluations ran on: dtype, template, versions.
     engine: dict[str, Any] = field(default_factory=dict)
 

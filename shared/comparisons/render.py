@@ -41,22 +41,22 @@ def as_text(table: ComparisonTable, language: Language = "en") -> str:
 
 def as_markdown(table: ComparisonTable, language: Language = "en") -> str:
     """The same blocks in Markdown, with what the baseline ran on at the end."""
-    parts = [f"## {_escaped(words.table_title(table, language))}"]
-    parts += [f"> {_escaped(text)}" for text in _conflicts(table, language)]
+    parts = [f"## {escaped(words.table_title(table, language))}"]
+    parts += [f"> {escaped(text)}" for text in _conflicts(table, language)]
     for column in table.columns:
         rows = _rows(table, column, language)
         if rows:
             headings = _headings(language)
             lines = [_line(headings), _line(["---"] * len(headings)), *map(_line, rows)]
-            parts += [f"### {_escaped(words.column_title(column, language))}", "\n".join(lines)]
+            parts += [f"### {escaped(words.column_title(column, language))}", "\n".join(lines)]
     for title, rows in study_blocks(table, language):
         lines = (
             [_line(rows[0]), _line(["---"] * len(rows[0])), *map(_line, rows[1:])] if rows else []
         )
-        parts += [f"### {_escaped(title)}", "\n".join(lines)] if rows else [_escaped(title)]
-    parts += [f"- {_escaped(text)}" for text in _no_ops(table, language)]
+        parts += [f"### {escaped(title)}", "\n".join(lines)] if rows else [escaped(title)]
+    parts += [f"- {escaped(text)}" for text in _no_ops(table, language)]
     facts = ", ".join(f"{name}={value}" for name, value in sorted(table.engine.items()))
-    return "\n\n".join([*parts, _escaped(facts)] if facts else parts) + "\n"
+    return "\n\n".join([*parts, escaped(facts)] if facts else parts) + "\n"
 
 
 def study_blocks(table: ComparisonTable, language: Language) -> list[tuple[str, list[list[str]]]]:
@@ -104,6 +104,7 @@ def as_dict(table: ComparisonTable) -> dict[str, Any]:
             for arm in table.arms
         ],
         "no_ops": [asdict(arm) | {"message": explain(arm.error)} for arm in table.no_ops],
+        "duels": [asdict(duel) for duel in table.duels],
         "engine": table.engine,
         "study": None if table.study is None else _study_dict(table.study),
     }
@@ -227,10 +228,10 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     for mark in "\\`*_|<>[]":
         text = text.replace(mark, "\\" + mark)

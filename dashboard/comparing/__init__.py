@@ -1,0 +1,1 @@
+"""The blocks of the comparison page, each answering one question."""
