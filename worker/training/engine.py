@@ -144,7 +144,7 @@ def _learner(
     """
     longest = max(len(example.ids) for lesson in goal.lessons for example in lesson)
     wanted = goal.packs and getattr(parameters, "packing", True)
-    settled = not isinstance(adapted, Prefixed) or adapted.settle()
+    settled = not isinstance(adapted, Prefixed) or adapted.settle(packing=wanted)
     needed = isinstance(adapted, Prefixed) and adapted.prefix is not None
     learner = Learner.of(adapted, longest if wanted or needed else 0)
     if not settled or (needed and not learner.packs):

@@ -57,13 +57,14 @@ class Prefixed(nn.Module):
         self._cached = False
         self.eval()
 
-    def settle(self) -> bool:
+    def settle(self, *, packing: bool) -> bool:
         """Find out how the base takes the prefix; False where it takes none.
 
-        The base is frozen, so logits that want a gradient have it from the prefix.
+        Packed rows need it in the attention, padded ones as a cache; the other way is the second
+        choice. The base is frozen, so logits that want a gradient have it from the prefix.
         """
         ids = probe_ids(self).to(self.device)
-        for self._cached in (False, True):
+        for self._cached in (not packing, packing):
             try:
                 if self(input_ids=ids, use_cache=False).logits.requires_grad:
                     return True

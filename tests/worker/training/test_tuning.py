@@ -21,6 +21,7 @@ from worker.training import train
 from worker.training.adapted import Adapted
 from worker.training.adapter import fresh_adapter
 from worker.training.batches import pack
+from worker.training.compiling import compiled
 from worker.training.examples import Example
 from worker.training.learner import Learner
 from worker.training.prefix import Prefixed
@@ -110,6 +111,58 @@ def test_a_packed_prefix_is_pefts_row_by_row(tiny_llama: Path, tmp_path: Path) -
         torch.testing.assert_close(losses.mean(), wanted, rtol=1e-5, atol=1e-5)
     config = json.loads((made.folder / "adapter_config.json").read_text())
     assert (config["peft_type"], config["num_virtual_tokens"]) == ("PREFIX_TUNING", 5)
+
+
+def test_a_prefix_learns_the_same_packed_and_padded(tiny_llama: Path, tmp_path: Path) -> None:
+    """Packed rows meet it in the attention, padded ones as a cache."""
+    values = {"tuning": "prefix", "virtual_tokens": 5, "learning_rate": 0.05, "max_steps": 5}
+    losses = {}
+    for packing, said in ((True, "rows lie end to end"), (False, "are padded together")):
+        report = Silent()
+        folder = tmp_path / str(packing)
+        train(order_for(tiny_llama, folder, packing=packing, **values), report)
+        assert any(said in line for line in report.lines)
+        losses[packing] = [step["loss"] for _, step in report.steps]
+    assert losses[True] == pytest.approx(losses[False], rel=1e-4)
+
+
+# The tracer looks at things in ways that torch itself warns of.
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_layers_learn_the_same_and_are_as_before_afterwards(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced and differentiated by the compiler; the machine code itself would take minutes."""
+    compile_, traced = torch.compile, []
+
+    def without_machine_code(function: Any) -> Any:
+        traced.append(function)
+        return compile_(function, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", without_machine_code)
+    losses = {}
+    for wanted in (False, True):
+        report = Silent()
+        order = order_for(tiny_llama, tmp_path / str(wanted), compiled=wanted, max_steps=4)
+        train(order, report)
+        losses[wanted] = [step["loss"] for _, step in report.steps]
+    assert len(traced) == 2
+    assert losses[True] == pytest.approx(losses[False], rel=1e-4)
+    layer = torch.nn.Linear(2, 2)
+    with pytest.raises(KeyError), compiled(Stack(layer)):
+        assert "forward" in vars(layer)
+        raise KeyError
+    assert "forward" not in vars(layer)
+
+
+class Stack(torch.nn.Module):
+    """What a base is to the compiler: a decoder with a list of layers."""
+
+    base_model_prefix = "model"
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = torch.nn.Module()
+        self.model.layers = torch.nn.ModuleList([layer])
 
 
 def test_a_base_whose_attention_is_its_own_gets_the_prefix_as_a_cache(tmp_path: Path) -> None:
