@@ -49,7 +49,11 @@ def _training(params: LoraParameters, base: ModelRef) -> int:
     # Seven adapted matrices a layer, the MLP's three about four times as wide as the hidden size.
     adapted = base.layers * params.rank * base.hidden_size * (8 + 3 * 5)
     activations = tokens * base.layers * base.hidden_size * ACTIVATIONS
-    logits = min(tokens, 4096) * base.vocabulary * 6
+    whole = {"none": 0, "both": 2}.get(getattr(params, "also_train", "none"), 1)
+    adapted += whole * base.vocabulary * base.hidden_size
+    # A head that learns needs all its logits, and their gradients, at once.
+    at_once = min(tokens, 4096) if whole == 0 else tokens
+    logits = at_once * base.vocabulary * (6 if whole == 0 else 12)
     return 16 * adapted + activations + logits
 
 

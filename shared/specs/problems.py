@@ -32,6 +32,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "a prefix has no B whose learning rate could differ",
         "前缀没有 B，无法另设其学习率",
     ),
+    "prefix_alone": (
+        "a prefix is trained alone, without embeddings or head",
+        "前缀单独训练，不能同时训练词嵌入或输出头",
+    ),
     "prefix_not_compiled": ("layers with a prefix are not compiled", "带前缀的层不能编译"),
     "list_type": ("it must be a list", "须为列表"),
     "dict_type": ("it must be an object", "须为对象"),

@@ -105,6 +105,19 @@ class TuningParameters(Spec):
         ge=1,
         le=1024,
     )
+    also_train: Literal["none", "embeddings", "head", "both"] = parameter(
+        "none",
+        en=(
+            "Also train in full",
+            "Token embeddings, output head or both beside the adapter, as a new language or new "
+            "tokens may need; the adapter's file grows by their size.",
+        ),
+        zh=(
+            "同时整体训练",
+            "除适配器外，整体训练词嵌入、输出头或两者，适合新语言或新词元；适配器文件相应变大。",
+        ),
+        group="advanced",
+    )
     virtual_tokens: int = parameter(
         20,
         en=("Virtual tokens", "Length of the prefix; only for prefix tuning."),
@@ -142,7 +155,7 @@ class TuningParameters(Spec):
         group="advanced",
     )
 
-    @field_validator("start", "lora_plus", "compiled")
+    @field_validator("start", "lora_plus", "also_train", "compiled")
     @classmethod
     def _together(cls, value: str | float | bool, info: ValidationInfo) -> str | float | bool:
         tuning = info.data.get("tuning")
@@ -150,6 +163,8 @@ class TuningParameters(Spec):
             raise PydanticCustomError("pissa_is_for_lora", "pissa starts lora only")
         if info.field_name == "lora_plus" and value != 1 and tuning == "prefix":
             raise PydanticCustomError("prefix_has_no_b", "a prefix has no B")
+        if info.field_name == "also_train" and value != "none" and tuning == "prefix":
+            raise PydanticCustomError("prefix_alone", "a prefix is trained alone")
         if info.field_name == "compiled" and value and tuning == "prefix":
             raise PydanticCustomError("prefix_not_compiled", "a prefix is not compiled")
         return value

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from worker.checkpoints import attach_adapter, detach_adapter, probe_logits
 from worker.training.dora import DoraLinear
 from worker.training.lora import Gate, LoraLinear
+from worker.training.whole import Whole
 
 _SLOT = "default"
 
@@ -27,6 +28,7 @@ class Adapted(nn.Module):
         self.base = base
         self.config = config
         self._layers = layers
+        self._whole: dict[str, Whole] = {}
         self.gate = gate
 
     @classmethod
@@ -108,6 +110,13 @@ class Adapted(nn.Module):
         config.lora_alpha *= math.sqrt(2) if config.use_rslora else 2
         config.r *= 2
 
+    def train_whole(self, names: Sequence[str]) -> None:
+        """Train a copy of each of these modules too; PEFT's modules_to_save."""
+        for name in names:
+            self._whole[name] = Whole(self.base.get_submodule(name), self.gate)
+            self.base.set_submodule(name, self._whole[name])
+        self.config.modules_to_save = list(names) or None
+
     def state(self, job: int = 0) -> dict[str, Tensor]:
         """One job's weights under PEFT's names, on the CPU."""
         found = {}
@@ -118,6 +127,9 @@ class Adapted(nn.Module):
             if isinstance(layer, DoraLinear):
                 lengths = layer.m[job].detach().cpu()
                 found[f"base_model.model.{name}.lora_magnitude_vector"] = lengths
+        for name, module in self._whole.items():
+            for part, value in module.parts().items():
+                found[f"base_model.model.{name}.{part}"] = value.detach().cpu()
         return found
 
     def fixed(self) -> dict[str, Tensor]:
@@ -138,8 +150,8 @@ class Adapted(nn.Module):
 
     def remove(self) -> Any:
         """Take the adapters off; returns the base as it was."""
-        for name, layer in self._layers.items():
-            self.base.set_submodule(name, layer.base)
+        for name, part in (self._layers | self._whole).items():
+            self.base.set_submodule(name, part.base)
         return self.base
 
 

@@ -27,6 +27,7 @@ from worker.training.batches import seed_of
 from worker.training.pissa import principal
 from worker.training.place import Place
 from worker.training.prefix import Prefixed, no_prefix
+from worker.training.whole import whole_modules
 
 #: By module, the factors (b, a) of an update b·a with every scale folded in.
 Start = Mapping[str, tuple[Tensor, Tensor]]
@@ -51,6 +52,7 @@ def fresh_adapter(model: Any, parameters: TrainingSpec | Learning, base: str) ->
         return Prefixed(model, tuning.virtual_tokens, seed_of(parameters.seed, 0))
     rank = parameters.rank
     targets = linear_targets(model, parameters.target_modules)
+    whole = whole_modules(model, tuning.also_train, base)
     if tuning.tuning == "dora":
         _require_plain_linears(model, targets)
     config = LoraConfig(
@@ -72,6 +74,7 @@ def fresh_adapter(model: Any, parameters: TrainingSpec | Learning, base: str) ->
         detach_adapter(adapted)
         raise RankTooLarge(rank=published, base=base, width=width)
     own = Adapted.of(adapted)
+    own.train_whole(whole)
     if tuning.start == "pissa":
         own.begin_with(principal(own, rank, seed_of(parameters.seed, 1)))
     return own

@@ -108,6 +108,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "p-tuning": {"tuning": "prefix", "virtual_tokens": 4},
     "p-tuning, padded": {"tuning": "prefix", "virtual_tokens": 4, "packing": False},
     "pissa, lora+": {"start": "pissa", "lora_plus": 4.0},
+    "with both ends": {"also_train": "both"},
     "held out": {"look_every": 4, "learning_rate": 0.05},
 }
 
