@@ -16,6 +16,8 @@ SLACK = 1.2
 #: Bytes kept for the backward pass, per token, layer and hidden unit of a LoRA-adapted block
 #: (half precision, memory-efficient attention).
 ACTIVATIONS = 36
+#: Bytes a parameter of a base in 8 and in 4 bits, scales included.
+_WIDTHS = {"8": 1.05, "4": 0.6}
 
 
 def predict(spec: TrainingSpec | FusionSpec | EvaluationSpec, base: ModelRef | None) -> int:
@@ -32,7 +34,7 @@ def predict(spec: TrainingSpec | FusionSpec | EvaluationSpec, base: ModelRef | N
         return 0
     params = spec.params if isinstance(spec, FusionSpec) else spec
     width = 4 if getattr(params, "precision", "auto") == "fp32" else 2
-    weights = base.parameters * width
+    weights = base.parameters * _WIDTHS.get(getattr(params, "base_bits", "full"), width)
     if isinstance(spec, EvaluationSpec):
         cache = 2 * spec.batch_tokens * base.layers * base.hidden_size * width
         return _rounded(weights + cache)

@@ -25,6 +25,7 @@ from transformers.pytorch_utils import Conv1D
 from shared.errors import BadBase, InvalidSpec, NoOp, UnsupportedAdapter
 from shared.orders import BaseFiles
 from worker.architectures import tokenizer_of
+from worker.quantisation import quantised
 
 #: Beside an adapter's weights: its template, base, figures.
 FACTS_NAME = "graft.json"
@@ -41,18 +42,21 @@ def resolve_precision(precision: str, device: str) -> torch.dtype:
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
-def load_base(base: BaseFiles, device: str, precision: str) -> tuple[Any, Any]:
+def load_base(base: BaseFiles, device: str, precision: str, bits: str = "full") -> tuple[Any, Any]:
     """A base, frozen and in eval mode, and its tokenizer; no remote code, no pickled weights.
 
-    Raises BadBase where it cannot be read, and where weights are missing that transformers would
-    fill with random numbers.
+    `bits`: "full", or "8" and "4" through bitsandbytes. Raises BadBase where it cannot be read,
+    and where weights are missing that transformers would fill with random numbers; NoQuantisation.
     """
     _refuse_pickles(base)
+    arithmetic = resolve_precision(precision, device)
+    quantisation = quantised(bits, device, arithmetic)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             base.location,
-            dtype=resolve_precision(precision, device),
-            device_map={"": device} if device.startswith("cuda") else None,
+            dtype=arithmetic,
+            device_map={"": device} if quantisation or device.startswith("cuda") else None,
+            **quantisation,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,

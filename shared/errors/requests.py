@@ -38,6 +38,16 @@ class BadBase(UserError):
     zh = "“{location}”不是可用的底座模型：{problem}。请给出含 config.json、safetensors 权重和分词器的目录。"
 
 
+class NoQuantisation(UserError):
+    """The base cannot be held in {bits} bits on this host: {why}. Install bitsandbytes into the
+    worker's environment, send the job to a host that has it (labels), or take base_bits full."""
+
+    zh = (
+        "该主机无法以 {bits} 位加载底座：{why}。请在工作进程的环境中安装 bitsandbytes，"
+        "用标签把任务派往装有它的主机，或将 base_bits 设为 full。"
+    )
+
+
 class UnknownDataset(UserError):
     """There is no {kind} file named "{name}". Known: {known}. Upload it on the Datasets page
     or with `graft datasets add NAME FILE`."""

@@ -36,6 +36,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "a prefix is trained alone, without embeddings or head",
         "前缀单独训练，不能同时训练词嵌入或输出头",
     ),
+    "quantised_takes_lora": (
+        "a base in 8 or 4 bits takes plain lora (tuning lora, start zero, also_train none)",
+        "8 位或 4 位底座只支持普通 lora（tuning lora、start zero、also_train none）",
+    ),
     "prefix_not_compiled": ("layers with a prefix are not compiled", "带前缀的层不能编译"),
     "list_type": ("it must be a list", "须为列表"),
     "dict_type": ("it must be an object", "须为对象"),

@@ -44,7 +44,7 @@ def train(order: WorkOrder, report: Report) -> AdapterResult:
     report.phase("reading data")
     mixed = rows_of(order, spec, report)
     report.phase("loading base")
-    model, tokenizer = load_base(place.base, order.device, spec.precision)
+    model, tokenizer = load_base(place.base, order.device, spec.precision, spec.base_bits)
     template = template_of(spec, tokenizer)
     return train_adapter(
         model, tokenizer, mixed.rows, spec, template, place, report, held_out=mixed.held_out

@@ -17,10 +17,11 @@ from transformers import (
 )
 
 from orders_of import ROWS, order_for
-from shared.errors import InvalidSpec, RankTooLarge
+from shared.errors import InvalidSpec, NoQuantisation, RankTooLarge
 from shared.specs import TrainingSpec, parse_spec
 from tiny_bases import make_tokenizer
 from tiny_chatglm import make_chatglm
+from worker import quantisation
 from worker.checkpoints import probe_logits
 from worker.reporting import Silent
 from worker.training import train
@@ -221,6 +222,31 @@ def test_a_prefix_is_refused_where_there_is_no_attention(tmp_path: Path) -> None
         train(order_for(folder, tmp_path, tuning="prefix"), Silent())
 
 
+@pytest.mark.parametrize(
+    ("bits", "reason"),
+    [("8", "8 bits on this host: bitsandbytes is not installed"), ("4", "learn on CUDA only")],
+)
+def test_a_quantised_base_is_refused_with_the_reason_where_it_cannot_be(
+    bits: str, reason: str, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantisation, "find_spec", lambda name: None)
+    with pytest.raises(NoQuantisation, match=reason) as refused:
+        train(order_for(tiny_llama, tmp_path, base_bits=bits), Silent())
+    assert "base_bits" in refused.value.message("zh")
+
+
+def test_an_installed_library_that_cannot_start_is_named_with_its_own_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cannot(name: str) -> None:
+        raise OSError(f"{name}: libcudart.so.13 not found")
+
+    monkeypatch.setattr(quantisation, "find_spec", lambda name: name)
+    monkeypatch.setattr(quantisation, "import_module", cannot)
+    with pytest.raises(NoQuantisation, match=r"cannot start \(bitsandbytes: libcudart"):
+        quantisation.quantised("8", "cuda:0", torch.bfloat16)
+
+
 def spec(**values: Any) -> TrainingSpec:
     return TrainingSpec.model_validate({"name": "a", "base_model": "b", "dataset": "d"} | values)
 
@@ -231,6 +257,8 @@ def spec(**values: Any) -> TrainingSpec:
         ({"tuning": "dora", "start": "pissa"}, "start: pissa starts lora only"),
         ({"tuning": "prefix", "lora_plus": 16}, "lora_plus: a prefix has no B"),
         ({"tuning": "prefix", "compiled": True}, "compiled: layers with a prefix"),
+        ({"base_bits": "4", "also_train": "head"}, "base_bits: a base in 8 or 4 bits takes plain"),
+        ({"base_bits": "8", "start": "pissa"}, "base_bits: a base in 8 or 4 bits takes plain"),
         ({"tuning": "prefix", "also_train": "head"}, "also_train: a prefix is trained alone"),
     ],
 )
