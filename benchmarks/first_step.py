@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from benchmarks import report
 from infra.local.pool import LocalPool
 from shared import base_models, datasets, db, jobs, schema
+from shared.people.actors import Actor
 from shared.specs import TrainingSpec
 from shared.tables import Event, JobState, LogLine, MetricPoint
 
@@ -48,15 +49,15 @@ def times(session: Session, job_id: str) -> dict[str, float]:
 def measure(model: Path, rows: Path, count: int) -> list[dict[str, float]]:
     """One row a job, once the worker is up."""
     with db.writing() as session:
-        base_models.register(session, "base", str(model), actor=USER)
-        datasets.register(session, "rows", rows, "training", actor=USER)
+        base_models.register(session, "base", str(model), actor=Actor.admin(USER))
+        datasets.register(session, "rows", rows, "training", actor=Actor.admin(USER))
     found = []
     for number in range(count + 1):
         spec = TrainingSpec(
             name=f"job-{number}", base_model="base", dataset="rows", rows=64, max_steps=2,
             batch_size=8, max_length=128, seed=number,
         )  # fmt: skip
-        found.append(_when_done(jobs.submit(spec, user=USER).id))
+        found.append(_when_done(jobs.submit(spec, actor=Actor.admin(USER)).id))
     # Before the first one the worker was still importing.
     return found[1:]
 

@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.report import result, show
 from shared import db, knowledge, schema
 from shared.knowledge import Text
+from shared.people.actors import Actor
 
 NAME = "speed"
 K = 4
@@ -71,14 +72,14 @@ def edit(sample_id: str, place: int) -> None:
     with db.writing() as session:
         old = knowledge.sample(session, NAME, sample_id)
         text = Text(old.instruction, f"{old.output} (edited {place})", old.input)
-        knowledge.edit(session, NAME, sample_id, text, user="benchmark")
+        knowledge.edit(session, NAME, sample_id, text, actor=Actor.admin("benchmark"))
 
 
 def add(place: int) -> None:
     """One more sample, as a user adds it."""
     text = Text(f"A new question, number {place}?", f"A new answer, number {place}.")
     with db.writing() as session:
-        knowledge.add(session, NAME, text, user="benchmark")
+        knowledge.add(session, NAME, text, actor=Actor.admin("benchmark"))
 
 
 def measure(folder: Path | None, size: int, queries: int) -> tuple[list[dict[str, Any]], float]:
@@ -86,9 +87,9 @@ def measure(folder: Path | None, size: int, queries: int) -> tuple[list[dict[str
     schema.upgrade()
     given = texts(folder, size)
     with db.writing() as session:
-        knowledge.create(session, NAME, user="benchmark")
+        knowledge.create(session, NAME, actor=Actor.admin("benchmark"))
         start = time.perf_counter()
-        added = knowledge.add_many(session, NAME, given, user="benchmark")
+        added = knowledge.add_many(session, NAME, given, actor=Actor.admin("benchmark"))
     imported = time.perf_counter() - start
     first = timed(lambda: ask(given[0].instruction))
     chance = random.Random(1)

@@ -28,6 +28,7 @@ from benchmarks.chaos.nemesis import WEIGHTS, Nemesis
 from benchmarks.chaos.pool import LEASE, NAMES, SLOTS, ChaosPool, chaos_pool
 from benchmarks.report import result, show
 from shared import jobs
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.tables import JobState
 
@@ -92,7 +93,7 @@ def _idle_slots(nemesis: Nemesis) -> int:
     """Give every slot a job at once: how many never got one."""
     count = SLOTS * len(NAMES)
     for number in range(count):
-        jobs.submit(parse_spec(train(900_000 + number, 100)), user="ann")
+        jobs.submit(parse_spec(train(900_000 + number, 100)), actor=Actor.admin("ann"))
     most = 0
 
     def all_busy() -> bool:

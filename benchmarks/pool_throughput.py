@@ -30,6 +30,7 @@ from benchmarks.throughput.pool import (
     wait,
 )
 from shared import db
+from shared.people.actors import Actor
 from shared.queueing import Request, submit_batch, submit_many
 from shared.tables import Job
 
@@ -61,7 +62,7 @@ def submit_rate(pool: ThroughputPool, number: int, *, batch: int, label: str) ->
     server, _ = pool.processor_seconds()
     spent, started = time.process_time(), time.perf_counter()
     for turn, first in enumerate(range(0, number, batch)):
-        request = Request(user=f"u{turn % USERS}", labels=["elsewhere"])
+        request = Request(actor=Actor.admin(f"u{turn % USERS}"), labels=["elsewhere"])
         if batch == 1:
             submit_many(wanted[first : first + 1], request)
         else:
@@ -79,7 +80,7 @@ def dispatch_rate(pool: ThroughputPool, number: int) -> Row:
     pool.accept(False)
     for turn, first in enumerate(range(0, number, BATCH)):
         part = specs(f"run{turn}-", min(BATCH, number - first))
-        submit_batch(part, Request(user=f"u{turn % USERS}"))
+        submit_batch(part, Request(actor=Actor.admin(f"u{turn % USERS}")))
     before = sum(pool.processor_seconds())
     pool.accept(True)
     wait(lambda: ended() >= number)
@@ -97,7 +98,7 @@ def delays(pool: ThroughputPool, samples: int, label: str) -> np.ndarray:
     committed = commit_times()
     before = ended()
     for spec in specs(f"{label}-", samples):
-        submit_many([spec], Request(user="zoe", priority=9))
+        submit_many([spec], Request(actor=Actor.admin("zoe"), priority=9))
         time.sleep(PAUSE)
     wait(lambda: ended() >= before + samples)
     claimed = pool.claimed()

@@ -24,6 +24,7 @@ from benchmarks.report import result, show
 from benchmarks.throughput.pool import specs, throughput_pool
 from shared import db, leases
 from shared.claims import Choice
+from shared.people.actors import Actor
 from shared.queueing import Request, submit_batch
 from shared.scheduling import HostCards, Owner, Placement, Rules, Scheduler, Shape, Waiting
 
@@ -129,7 +130,7 @@ def renewal_seconds(leases_held: int) -> float:
         tempfile.TemporaryDirectory(prefix="graft-", ignore_cleanup_errors=True) as name,
         throughput_pool(Path(name)),
     ):
-        ids = submit_batch(specs("held-", leases_held), Request(user="ann"))
+        ids = submit_batch(specs("held-", leases_held), Request(actor=Actor.admin("ann")))
         choices = [Choice(job_id=job_id) for job_id in ids]
         with db.writing() as session:
             held = leases.claim(session, choices, host="all", device="cpu", lease_seconds=60)

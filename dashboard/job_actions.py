@@ -116,10 +116,10 @@ def act(action: str, named: Sequence[tuple[str, str]], priority: int | None) -> 
 
 def _one(action: str, job_id: str, priority: int | None) -> str:
     if action == "retry":
-        return jobs.retry(job_id, user=parts.user()).id
+        return jobs.retry(job_id, actor=parts.actor()).id
     if action == "priority":
-        return jobs.reprioritise(job_id, priority or 0, user=parts.user()).id
-    jobs.cancel(job_id, user=parts.user())
+        return jobs.reprioritise(job_id, priority or 0, actor=parts.actor()).id
+    jobs.cancel(job_id, actor=parts.actor())
     return job_id
 
 

@@ -4,12 +4,10 @@ from collections import Counter
 from urllib.parse import parse_qs, urlencode
 
 import streamlit as st
-from sqlmodel import col, select
 
 from dashboard import address, job_list, job_table, job_ticks, parts
 from dashboard.language import Words
-from shared import db
-from shared.clock import db_now
+from shared import db, saved_views
 from shared.config import settings
 from shared.specs import SPECS
 from shared.tables import JobState, SavedView
@@ -134,9 +132,8 @@ def views(words: Words) -> None:
 
 @st.cache_resource(ttl=10, max_entries=200, show_spinner=False)
 def _views(database: str, user: str) -> list[SavedView]:
-    query = select(SavedView).where(SavedView.user == user, SavedView.page == "jobs")
     with db.reading() as session:
-        return list(session.exec(query.order_by(col(SavedView.name))).all())
+        return saved_views.listing(session, "jobs", user)
 
 
 def _save() -> None:
@@ -145,12 +142,8 @@ def _save() -> None:
         return
     query = {code: values for code in _CODES if (values := st.query_params.get_all(code))}
     with db.writing() as session:
-        now = session.scalar(select(db_now())) or 0.0
-        session.merge(
-            SavedView(
-                user=parts.user(), page="jobs", name=name, query=urlencode(query, doseq=True),
-                created_at=now,
-            )
+        saved_views.keep(
+            session, "jobs", name, urlencode(query, doseq=True), actor=parts.actor()
         )  # fmt: skip
     st.session_state["jobs.view"] = ""
     _views.clear()
@@ -158,7 +151,5 @@ def _save() -> None:
 
 def _forget(name: str) -> None:
     with db.writing() as session:
-        view = session.get(SavedView, (parts.user(), "jobs", name))
-        if view is not None:
-            session.delete(view)
+        saved_views.forget(session, "jobs", name, actor=parts.actor())
     _views.clear()

@@ -1,6 +1,5 @@
 """The parts every page is made of: its heading, badges, empty states, and errors as sentences."""
 
-import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -11,8 +10,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from dashboard import language
 from dashboard.language import Words
 from shared import schema
-from shared.config import settings
 from shared.errors import GraftError, NotReachable, both
+from shared.people.actors import Actor, local_actor
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 STATE_COLOURS: dict[str, Colour] = {
@@ -31,9 +30,14 @@ STATE_ICONS = {
 }
 
 
+def actor() -> Actor:
+    """Who is acting: one user of this machine, an admin."""
+    return local_actor()
+
+
 def user() -> str:
-    """Who is acting: GRAFT_USER, else the account this dashboard runs under."""
-    return settings().user or getpass.getuser()
+    """The name of who is acting."""
+    return actor().user
 
 
 def header(title: str, *, lead: str = "") -> None:

@@ -99,7 +99,7 @@ def _add(words: Words, name: str, typed: tuple[str, str, str], days: int | None)
     asked, more, answer = typed
     with db.writing() as session:
         made = knowledge.add(
-            session, name, Text(asked, answer, more), user=parts.user(), days=days
+            session, name, Text(asked, answer, more), actor=parts.actor(), days=days
         )  # fmt: skip
     return words("knowledge.done.add", sample=f"{made.sample_id}@{made.since}")
 
@@ -108,7 +108,7 @@ def _import(words: Words, name: str, dataset: str) -> str:
     with db.writing() as session:
         file = datasets.find(session, dataset, "training")
         rows = [Text(**row) for row in read_rows(store().open_path(file.uri))]
-        added = knowledge.add_many(session, name, rows, user=parts.user(), source=dataset)
+        added = knowledge.add_many(session, name, rows, actor=parts.actor(), source=dataset)
     return words("knowledge.done.import", count=f"{len(added.ids):,}", known=f"{added.known:,}")
 
 
@@ -116,20 +116,20 @@ def _edit(words: Words, name: str, sample_id: str, typed: tuple[str, str, str]) 
     asked, more, answer = typed
     with db.writing() as session:
         made = knowledge.edit(
-            session, name, sample_id, Text(asked, answer, more), user=parts.user()
+            session, name, sample_id, Text(asked, answer, more), actor=parts.actor()
         )
     return words("knowledge.done.edit", sample=f"{made.sample_id}@{made.since}")
 
 
 def _expire(words: Words, name: str, sample_id: str) -> str:
     with db.writing() as session:
-        revision = knowledge.expire(session, name, [sample_id], user=parts.user())
+        revision = knowledge.expire(session, name, [sample_id], actor=parts.actor())
     return words("knowledge.done.expire", revision=f"{name}@{revision}")
 
 
 def _decide(decide: Callable[..., object], name: str, proposal: str) -> str:
     with db.writing() as session:
-        decide(session, name, proposal, user=parts.user())
+        decide(session, name, proposal, actor=parts.actor())
     return ""
 
 

@@ -35,7 +35,7 @@ def voting(words: Words, name: str) -> None:
             st.caption(words("votes.none"))
             return
         with db.reading() as session:
-            ballot = votes.next_ballot(session, name, found, parts.user())
+            ballot = votes.next_ballot(session, name, found, parts.actor().user)
             count = len(votes.votes(session, name))
             standing = votes.rates(session, name)
         reveal(words, name, count)
@@ -67,7 +67,7 @@ def show(words: Words, name: str, ballot: Ballot) -> None:
 
 def _vote(name: str, ballot: Ballot, choice: str) -> None:
     with db.writing() as session:
-        votes.cast(session, name, ballot, choice, user=parts.user())
+        votes.cast(session, name, ballot, choice, actor=parts.actor())
     st.session_state[f"votes.last.{name}"] = (ballot.first[0], ballot.second[0], choice)
 
 

@@ -14,6 +14,8 @@ from shared.config import settings
 from shared.errors import BadBase, Both, NameTaken, UnknownBase, both
 from shared.families import family_of, size
 from shared.names import check_name
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.tables import ModelRef
 
 #: A safetensors header is JSON of a few hundred bytes a tensor; more than this is no header.
@@ -23,11 +25,13 @@ _SAMPLES = 64
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "ice_text.model")
 
 
-def register(session: Session, name: str, location: str, *, actor: str) -> ModelRef:
+def register(session: Session, name: str, location: str, *, actor: Actor) -> ModelRef:
     """Add a base model under a name; the same files under the same name change nothing.
 
-    Raises BadBase when the folder cannot be used, NameTaken when the name means other files.
+    Raises Forbidden, BadBase when the folder cannot be used, NameTaken when the name means other
+    files.
     """
+    authorise(actor, Action.REGISTER_MODEL)
     check_name(name)
     facts = _hub_facts(location) if _is_hub_id(location) else inspect(Path(location))
     known = session.get(ModelRef, name)
@@ -40,7 +44,7 @@ def register(session: Session, name: str, location: str, *, actor: str) -> Model
     session.add(model)
     session.flush()
     model.created_at = session.scalar(select(db_now())) or 0.0
-    events.record(session, "model-added", actor=actor, name=name, location=facts["location"])
+    events.record(session, "model-added", actor=actor.user, name=name, location=facts["location"])
     return model
 
 

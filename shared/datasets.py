@@ -15,6 +15,8 @@ from shared.errors import NameTaken, UnknownDataset
 from shared.formats.reading import usable
 from shared.formats.survey import survey
 from shared.names import check_name
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.storage import file_sha256, store
 from shared.tables import Dataset
 
@@ -47,7 +49,7 @@ def register(
     path: Path,
     kind: Kind,
     *,
-    actor: str,
+    actor: Actor,
     format: str = "",
     skip: bool = False,
 ) -> Dataset:
@@ -55,8 +57,9 @@ def register(
 
     `format` forces one of `shared.formats.FORMATS`; `skip` leaves out rows that are wrong, and
     stores the others as JSON lines. The same file under the same name changes nothing; another
-    file raises NameTaken.
+    file raises NameTaken. Raises Forbidden.
     """
+    authorise(actor, Action.REGISTER_DATASET)
     check_name(name)
     if skip and kind == "training":
         with tempfile.TemporaryDirectory() as folder:
@@ -73,12 +76,18 @@ def register(
         raise NameTaken(thing="dataset", name=name)
     uri = store().put_file(path, f"datasets/{digest}{_ending(path)}")
     dataset = Dataset(
-        name=name, kind=kind, uri=uri, sha256=digest, bytes=path.stat().st_size, user=actor, **facts
+        name=name,
+        kind=kind,
+        uri=uri,
+        sha256=digest,
+        bytes=path.stat().st_size,
+        user=actor.user,
+        **facts,
     )
     session.add(dataset)
     session.flush()
     dataset.created_at = session.scalar(select(db_now())) or 0.0
-    events.record(session, "dataset-added", actor=actor, name=name, rows=facts["rows"])
+    events.record(session, "dataset-added", actor=actor.user, name=name, rows=facts["rows"])
     return dataset
 
 

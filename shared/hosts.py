@@ -6,6 +6,8 @@ from sqlmodel import Session, col, func, select
 
 from shared import events
 from shared.errors import UnknownHost
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.tables import Attempt, Host, Job, JobState
 
 
@@ -26,13 +28,17 @@ def find(session: Session, name: str) -> Host:
     return host
 
 
-def drain(session: Session, name: str, *, accepting: bool, actor: str) -> Host:
-    """Let a host finish what it runs and take nothing new, or take jobs again."""
+def drain(session: Session, name: str, *, accepting: bool, actor: Actor) -> Host:
+    """Let a host finish what it runs and take nothing new, or take jobs again.
+
+    Raises Forbidden, UnknownHost.
+    """
+    authorise(actor, Action.DRAIN_HOST)
     host = find(session, name)
     host.accepting = accepting
     if accepting:
         host.trouble = None
-    events.record(session, "undrained" if accepting else "drained", actor=actor, host=name)
+    events.record(session, "undrained" if accepting else "drained", actor=actor.user, host=name)
     return host
 
 

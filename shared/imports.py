@@ -20,6 +20,8 @@ from shared.columns import short_id
 from shared.errors import NameTaken, NoOp, UnsupportedAdapter, both
 from shared.families import FAMILIES
 from shared.names import check_name
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.specs import BASE_ARM
 from shared.storage import seal, size_of, store
 from shared.tables import Adapter, ModelRef
@@ -32,12 +34,13 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def add(
-    session: Session, name: str, folder: Path, base: str, template: str, *, user: str
+    session: Session, name: str, folder: Path, base: str, template: str, *, actor: Actor
 ) -> Adapter:
     """Check a PEFT folder against a registered base and make it an adapter of the pool.
 
-    Raises UnknownBase, NameTaken, and what `check` raises.
+    Raises Forbidden, UnknownBase, NameTaken, and what `check` raises.
     """
+    authorise(actor, Action.PUBLISH_ADAPTER)
     check_name(name)
     model = base_models.find(session, base)
     if session.get(Adapter, name) is not None or name == BASE_ARM:
@@ -53,12 +56,12 @@ def add(
     adapter = Adapter(
         name=name, method="import", base_model=model.name, base_fingerprint=model.fingerprint,
         uri=store().publish(target, key), sha256=digest, rank=facts["rank"],
-        bytes=size_of(target), facts=facts | {"template": template}, user=user,
+        bytes=size_of(target), facts=facts | {"template": template}, user=actor.user,
         created_at=session.scalar(select(db_now())) or 0.0,
     )  # fmt: skip
     session.add(adapter)
     session.flush()
-    events.record(session, "adapter-added", actor=user, name=name, base=base)
+    events.record(session, "adapter-added", actor=actor.user, name=name, base=base)
     return adapter
 
 

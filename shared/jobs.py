@@ -9,6 +9,8 @@ from sqlmodel import Session, SQLModel, col, select
 from shared import db, events, leases, queue
 from shared.clock import db_now
 from shared.errors import AmbiguousJob, NotCancellable, NotQueued, NotRetryable, UnknownJob
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.queueing import Request, submit_many
 from shared.specs import parse_spec
 from shared.submission import AnySpec
@@ -18,36 +20,43 @@ from shared.tables import Attempt, Event, Job, JobDependency, JobState, LogLine,
 _REHINTED = 8
 
 
-def submit(spec: AnySpec, *, user: str, **asked: Any) -> Job:
+def submit(spec: AnySpec, *, actor: Actor, **asked: Any) -> Job:
     """Queue a job: one transaction, then a hint to the workers.
 
     `asked` are further fields of `shared.queueing.Request`. Raises a UserError for every mistake
-    that can be known now (see `shared.submission.admit_all`), and QueueFull.
+    that can be known now (see `shared.submission.admit_all`), QueueFull, and Forbidden.
     """
-    return submit_many([spec], Request(user=user, **asked))[0]
+    return submit_many([spec], Request(actor=actor, **asked))[0]
 
 
-def cancel(job_id: str, *, user: str) -> JobState:
+def cancel(job_id: str, *, actor: Actor) -> JobState:
     """Ask a job to end: a queued one ends at once, a running one within seconds.
 
-    Raises NotCancellable when it had ended already.
+    Raises Forbidden, UnknownJob, and NotCancellable when it had ended already.
     """
     with db.writing() as session:
-        state = leases.cancel(session, job_id, actor=user)
+        job = find(session, job_id)
+        authorise(actor, Action.CANCEL, owner=job.user)
+        state = leases.cancel(session, job.id, actor=actor.user)
         if state is None:
-            raise NotCancellable(job=job_id, state=find(session, job_id).state)
+            session.refresh(job)
+            raise NotCancellable(job=job.id, state=job.state)
         return state
 
 
-def retry(job_id: str, *, user: str) -> Job:
-    """Submit a failed or cancelled job's spec again, as a new job that remembers the old one."""
+def retry(job_id: str, *, actor: Actor) -> Job:
+    """Submit a failed or cancelled job's spec again, as a new job that remembers the old one.
+
+    It belongs to whoever retries it. Raises Forbidden, NotRetryable, and what `submit` raises.
+    """
     with db.reading() as session:
         old = find(session, job_id)
+    authorise(actor, Action.RETRY, owner=old.user)
     if old.state not in (JobState.FAILED, JobState.CANCELLED):
         raise NotRetryable(job=old.id, state=old.state)
     return submit(
         parse_spec(old.spec),
-        user=user,
+        actor=actor,
         project=old.project,
         priority=old.priority,
         max_attempts=old.max_attempts,
@@ -60,10 +69,11 @@ def retry(job_id: str, *, user: str) -> Job:
     )
 
 
-def reprioritise(job_id: str, priority: int, *, user: str) -> Job:
-    """Change a queued job's priority (0 to 9). Raises NotQueued when it is past that."""
+def reprioritise(job_id: str, priority: int, *, actor: Actor) -> Job:
+    """Change a queued job's priority (0 to 9). Raises Forbidden, or NotQueued past that."""
     with db.writing() as session:
         job = find(session, job_id)
+        authorise(actor, Action.REPRIORITISE, owner=job.user)
         table = SQLModel.metadata.tables["job"].c
         changed = session.connection().execute(
             update(table.id.table)
@@ -73,7 +83,9 @@ def reprioritise(job_id: str, priority: int, *, user: str) -> Job:
         if changed.rowcount != 1:
             raise NotQueued(job=job.id, state=job.state)
         before = job.priority
-        events.record(session, "priority", actor=user, job=job.id, before=before, after=priority)
+        events.record(
+            session, "priority", actor=actor.user, job=job.id, before=before, after=priority
+        )
     queue.hint(job.id)
     with db.reading() as session:
         return find(session, job_id)

@@ -6,6 +6,8 @@ from sqlmodel import Session, col, select
 
 from shared import events
 from shared.errors import BadLimit
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.tables import Limit
 
 
@@ -26,11 +28,12 @@ def listing(session: Session) -> list[Limit]:
     return list(session.exec(query).all())
 
 
-def change(session: Session, kind: str, name: str, new: Change, *, actor: str) -> Limit:
+def change(session: Session, kind: str, name: str, new: Change, *, actor: Actor) -> Limit:
     """Set limits of a user, or a project's weight; `kind` is "user" or "project".
 
-    Raises BadLimit for a limit that a project cannot have.
+    Raises Forbidden, or BadLimit for a limit that a project cannot have.
     """
+    authorise(actor, Action.SET_LIMITS)
     given = {key: value for key, value in asdict(new).items() if value is not None}
     if kind == "project" and given.keys() - {"weight"}:
         raise BadLimit(given=", ".join(sorted(given.keys() - {"weight"})))
@@ -39,5 +42,5 @@ def change(session: Session, kind: str, name: str, new: Change, *, actor: str) -
         setattr(limit, key, None if value < 0 and key != "weight" else value)
     session.add(limit)
     session.flush()
-    events.record(session, "limits", actor=actor, limited=f"{kind} {name}", **given)
+    events.record(session, "limits", actor=actor.user, limited=f"{kind} {name}", **given)
     return limit

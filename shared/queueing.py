@@ -13,7 +13,9 @@ from shared import db, events, memory, queue
 from shared.bulk import insert_rows
 from shared.clock import db_now
 from shared.columns import short_id
-from shared.errors import QueueFull
+from shared.errors import NameTaken, QueueFull, both
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec
 from shared.submission import Admission, admit_all, base_of, settled
 from shared.tables import Job, JobState, Limit, ModelRef
@@ -29,7 +31,7 @@ _CHUNK = 500
 class Request:
     """Who submits, and what the job asks of the pool."""
 
-    user: str
+    actor: Actor
     project: str = "default"
     #: 0 to 9, higher first.
     priority: int = 5
@@ -47,12 +49,17 @@ class Request:
     retry_of: str | None = None
     sweep: str | None = None
 
+    @property
+    def user(self) -> str:
+        """Whose the jobs are."""
+        return self.actor.user
+
 
 def submit_many(specs: Sequence[AnySpec], request: Request) -> list[Job]:
     """Queue jobs in one transaction, then hint once; all of them or none.
 
     Raises what `shared.submission.admit_all` raises for the first spec that is refused, and
-    QueueFull.
+    QueueFull and Forbidden.
     """
     return submit_stages([specs], request)
 
@@ -60,8 +67,10 @@ def submit_many(specs: Sequence[AnySpec], request: Request) -> list[Job]:
 def submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> list[Job]:
     """`submit_many` of specs of which later stages may name what earlier ones will make."""
     made: list[dict[str, Any]] = []
+    for specs in stages:
+        _authorise(specs, request.actor)
     with db.writing() as session:
-        if earlier := _earlier(session, request.idempotency_key):
+        if earlier := _earlier(session, request):
             return earlier
         for specs in stages:
             made += _insert(session, specs, request)
@@ -73,20 +82,33 @@ def submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> list
 
 def submit_batch(specs: Sequence[AnySpec], request: Request) -> list[str]:
     """`submit_many` for thousands: returns the ids alone. The jobs share a `Job.sweep`."""
+    _authorise(specs, request.actor)
     shared = request if request.sweep else replace(request, sweep=short_id())
     with db.writing() as session:
-        if earlier := _earlier(session, shared.idempotency_key):
+        if earlier := _earlier(session, shared):
             return [job.id for job in earlier]
         rows = _insert(session, specs, shared)
     queue.hint(rows[0]["id"])
     return [row["id"] for row in rows]
 
 
-def _earlier(session: Session, key: str | None) -> list[Job]:
-    """The jobs that this key made before, in their order; none the first time."""
+def _authorise(specs: Sequence[AnySpec], actor: Actor) -> None:
+    """Raises Forbidden where somebody may not submit one of these."""
+    for kind in {spec.kind for spec in specs}:
+        authorise(actor, Action.COMPARE if kind == "evaluate" else Action.SUBMIT)
+
+
+def _earlier(session: Session, request: Request) -> list[Job]:
+    """The jobs that this key made before, in their order; none the first time.
+
+    Raises NameTaken for a key that somebody else used.
+    """
+    key = request.idempotency_key
     if key is None:
         return []
     first = session.exec(sql.select(Job).where(Job.idempotency_key == key)).first()
+    if first is not None and first.user != request.user:
+        raise NameTaken(thing=both("idempotency key", "幂等键"), name=key)
     if first is None or first.sweep is None:
         return [first] if first else []
     grid = sql.select(Job).where(Job.sweep == first.sweep, sql.col(Job.retry_of).is_(None))

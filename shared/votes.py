@@ -13,6 +13,8 @@ from shared import results
 from shared.clock import db_now
 from shared.comparisons.pairs import questions
 from shared.errors import InvalidSpec, both
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.tables import Vote
 from shared.winrates import Outcome, WinRates, win_rates
 
@@ -55,8 +57,9 @@ def answers(session: Session, comparison: str) -> list[Answers]:
     return [Answers(name, arms, questions(session, name)) for name, arms in found.items()]
 
 
-def cast(session: Session, comparison: str, ballot: Ballot, choice: str, *, user: str) -> Vote:
-    """Store a vote. Raises UnknownComparison, or InvalidSpec for a choice there is not."""
+def cast(session: Session, comparison: str, ballot: Ballot, choice: str, *, actor: Actor) -> Vote:
+    """Store a vote. Raises Forbidden, UnknownComparison, InvalidSpec for a choice there is not."""
+    authorise(actor, Action.VOTE)
     results.comparison(session, comparison)
     if choice not in get_args(Choice):
         known = ", ".join(get_args(Choice))
@@ -64,7 +67,7 @@ def cast(session: Session, comparison: str, ballot: Ballot, choice: str, *, user
         raise InvalidSpec(field="choice", problem=problem)
     made = Vote(
         comparison=comparison, benchmark=ballot.benchmark, item_hash=ballot.item_hash,
-        first=ballot.first[0], second=ballot.second[0], outcome=choice, user=user,
+        first=ballot.first[0], second=ballot.second[0], outcome=choice, user=actor.user,
         created_at=session.scalar(select(db_now())) or 0.0,
     )  # fmt: skip
     session.add(made)

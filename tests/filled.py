@@ -15,6 +15,7 @@ from shared.clock import db_now
 from shared.errors import NoOp, OutOfMemory
 from shared.evaluations import EvaluationPart, EvaluationResult, ItemRow
 from shared.metrics import Shape, aggregate, metrics_of
+from shared.people.actors import Actor
 from shared.specs import BASE_ARM, EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
 from shared.storage import seal, size_of, store
 from shared.tables import (
@@ -97,7 +98,7 @@ def add_files(session: Session, folder: Path, items: int) -> None:
 def _register(session: Session, folder: Path, name: str, kind: Any, rows: list[Any]) -> None:
     path = folder / f"{name}.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    datasets.register(session, name, path, kind, actor=USER)
+    datasets.register(session, name, path, kind, actor=Actor.admin(USER))
 
 
 def _choice(n: int, lang: str) -> dict[str, Any]:

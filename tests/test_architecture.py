@@ -13,6 +13,7 @@ import grimp
 import networkx
 import pytest
 
+import mutations
 from shared import errors
 from shared.errors import GraftError
 from shared.families import FAMILIES
@@ -125,6 +126,22 @@ def test_only_the_five_transitions_write_a_jobs_state_or_epoch() -> None:
             if _writes_state(node):
                 writers.add(_name(path))
     assert writers == {"shared/leases.py"}
+
+
+def test_whatever_changes_rows_for_people_asks_who_is_acting() -> None:
+    found, asks = mutations.peoples_changes(), mutations.asking()
+    assert {"shared.jobs.cancel", "shared.knowledge.edits.add", "shared.votes.cast"} <= set(found)
+    assert [name for name, each in found.items() if not each.takes_actor] == []
+    assert [name for name in found if name not in asks] == []
+    known = {*mutations.functions(), *(n.rpartition(".")[0] for n in mutations.functions())}
+    assert [name for name in mutations.POOLS_OWN if name not in known] == []
+
+
+def test_pages_and_commands_change_rows_through_those_functions_only() -> None:
+    transitions = re.compile(r"\bleases\b|session\.(add|delete|merge|execute)\(|\.connection\(\)")
+    for path in CODE:
+        if _name(path).startswith(("dashboard/", "shared/cli/")):
+            assert (hit := transitions.search(path.read_text("utf-8"))) is None, (path, hit)
 
 
 def _writes_state(node: ast.AST) -> bool:

@@ -18,6 +18,7 @@ from infra.local.pool import LocalPool
 from processes import until
 from shared import base_models, db, schema
 from shared.errors import Language
+from shared.people.actors import Actor
 
 CHROMIUM = Path("/usr/bin/chromium")
 LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
@@ -148,7 +149,7 @@ def working(
     pools.use(monkeypatch, tmp_path / "home", user=filled.USER)
     schema.upgrade()
     with db.writing() as session:
-        base_models.register(session, "tiny", str(tiny_llama), actor=filled.USER)
+        base_models.register(session, "tiny", str(tiny_llama), actor=Actor.admin(filled.USER))
     with LocalPool() as pool:
         assert pool.url is not None
         yield Visitor(browser, pool.url)

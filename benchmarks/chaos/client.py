@@ -13,6 +13,7 @@ from sqlmodel import func, select
 
 from shared import db, jobs
 from shared.errors import UserError
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.tables import Job, JobState
 
@@ -59,7 +60,10 @@ class Client(threading.Thread):
         while not self.enough.is_set():
             try:
                 job = jobs.submit(
-                    parse_spec(spec), user="ann", max_attempts=1000, idempotency_key=f"key-{number}"
+                    parse_spec(spec),
+                    actor=Actor.admin("ann"),
+                    max_attempts=1000,
+                    idempotency_key=f"key-{number}",
                 )
             except UserError:
                 # A donor whose training failed on a full disk, say.

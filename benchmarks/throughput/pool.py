@@ -16,6 +16,7 @@ from sqlmodel import SQLModel, func, select
 from benchmarks.chaos.servers import Broker, Postgres, postgres_programs, redis_program
 from shared import db, hosts, notices, queueing, schema
 from shared.config import settings
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.storage import store
 from shared.tables import Dataset, Job, JobState, ModelRef
@@ -76,7 +77,7 @@ class ThroughputPool:
         with db.writing() as session:
             found = list(session.execute(select(names)).scalars())
             for name in found:
-                hosts.drain(session, name, accepting=accepting, actor="benchmark")
+                hosts.drain(session, name, accepting=accepting, actor=Actor.admin("benchmark"))
         for name in found if accepting else ():
             notices.send(name)
 

@@ -116,7 +116,7 @@ def register(words: Words, name: str, path: Path, kind: str) -> None:
         with db.writing() as session:
             added = datasets.register(
                 session, name, path, cast(Literal["training", "benchmark"], kind),
-                actor=parts.user(),
+                actor=parts.actor(),
             )  # fmt: skip
     except GraftError as problem:
         parts.failure(problem, words)
@@ -133,7 +133,7 @@ def offer_builtin(words: Words, known: set[str]) -> None:
     if st.button(label, icon=":material/library_add:", help=", ".join(missing)):
         try:
             with db.writing() as session:
-                add_builtin(session, missing, actor=parts.user())
+                add_builtin(session, missing, actor=parts.actor())
         except GraftError as problem:
             parts.failure(problem, words)
             return

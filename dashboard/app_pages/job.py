@@ -51,9 +51,9 @@ def act(action: str, job_id: str) -> None:
     """Cancel or retry the job; what came of it is shown by the next run."""
     try:
         if action == "cancel":
-            jobs.cancel(job_id, user=parts.user())
+            jobs.cancel(job_id, actor=parts.actor())
         else:
-            st.session_state[_AGAIN] = jobs.retry(job_id, user=parts.user()).id
+            st.session_state[_AGAIN] = jobs.retry(job_id, actor=parts.actor()).id
     except GraftError as problem:
         st.session_state[_REFUSED] = problem
 

@@ -39,7 +39,7 @@ def new_form(words: Words) -> None:
         return
     try:
         with db.writing() as session:
-            knowledge.create(session, name, user=parts.user())
+            knowledge.create(session, name, actor=parts.actor())
     except GraftError as problem:
         parts.failure(problem, words)
         return

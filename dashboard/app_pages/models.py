@@ -28,7 +28,7 @@ def register(words: Words) -> None:
         return
     try:
         with db.writing() as session:
-            added = base_models.register(session, name, folder, actor=parts.user())
+            added = base_models.register(session, name, folder, actor=parts.actor())
     except GraftError as problem:
         parts.failure(problem, words)
         return

@@ -146,7 +146,7 @@ def send(words: Words, values: dict[str, Any], missing: list[str]) -> None:
         st.error(words("submit.missing", fields=", ".join(missing)), icon=":material/error:")
         return
     try:
-        job = jobs.submit(parse_spec(values), user=parts.user(), project=settings().project)
+        job = jobs.submit(parse_spec(values), actor=parts.actor(), project=settings().project)
     except GraftError as problem:
         parts.failure(problem, words)
         return

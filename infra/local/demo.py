@@ -13,10 +13,10 @@ from infra.local.story import Cast
 from infra.local.up import ends_on_signals, note
 from shared import base_models, datasets, db, schema
 from shared.cli.failures import INTERRUPTED
-from shared.cli.session import whoami
 from shared.config import settings
 from shared.errors import GraftError, NameTaken, StartFailed
 from shared.language import language, say
+from shared.people.actors import local_actor
 
 #: All jobs together; a machine that needs longer is stuck.
 LIMIT_SECONDS = 1800.0
@@ -59,18 +59,18 @@ def enter(starter: dict[str, Any]) -> Cast:
     their folder's digest too.
     """
     schema.upgrade()
-    user = whoami()
+    actor = local_actor()
     names: dict[str, str] = {}
     with db.writing() as session:
 
         def base(name: str, path: Path) -> None:
-            base_models.register(session, name, str(path), actor=user)
+            base_models.register(session, name, str(path), actor=actor)
 
         def training(name: str, path: Path) -> None:
-            datasets.register(session, name, path, "training", actor=user)
+            datasets.register(session, name, path, "training", actor=actor)
 
         def benchmark(name: str, path: Path) -> None:
-            datasets.register(session, name, path, "benchmark", actor=user)
+            datasets.register(session, name, path, "benchmark", actor=actor)
 
         for kind, register in (("bases", base), ("datasets", training), ("benchmarks", benchmark)):
             for name, path in starter[kind].items():

@@ -15,6 +15,7 @@ from infra.local.story import Step
 from shared import db, jobs
 from shared.cli.output import state_word
 from shared.errors import NotCancellable, TooSlow
+from shared.people.actors import Actor
 from shared.tables import Attempt, Job, JobState
 
 LOOK_SECONDS = 0.3
@@ -37,13 +38,13 @@ class Played:
 
 
 def play(
-    steps: list[Step], *, user: str, limit: float, tend: Callable[[], None] = lambda: None
+    steps: list[Step], *, actor: Actor, limit: float, tend: Callable[[], None] = lambda: None
 ) -> list[Played]:
     """Submit every step and wait for all; `tend` is called a few times a second.
 
     Interrupted or too slow (TooSlow), it cancels what has not ended.
     """
-    submitted = [jobs.submit(step.spec, user=user) for step in steps]
+    submitted = [jobs.submit(step.spec, actor=actor) for step in steps]
     until = time.monotonic() + limit
     try:
         with Board(submitted) as board:
@@ -57,14 +58,14 @@ def play(
                 tend()
                 time.sleep(LOOK_SECONDS)
     except BaseException:
-        _cancel(submitted, user)
+        _cancel(submitted, actor)
         raise
 
 
-def _cancel(submitted: list[Job], user: str) -> None:
+def _cancel(submitted: list[Job], actor: Actor) -> None:
     for job in submitted:
         try:
-            jobs.cancel(job.id, user=user)
+            jobs.cancel(job.id, actor=actor)
         except NotCancellable:
             continue
 

@@ -19,10 +19,10 @@ from infra.local.up import ends_on_signals, note
 from shared import base_models, datasets, db, schema
 from shared.alpaca import Row
 from shared.cli.failures import INTERRUPTED
-from shared.cli.session import whoami
 from shared.errors import GraftError
 from shared.json_rows import read_values
 from shared.language import language, say
+from shared.people.actors import local_actor
 
 DONOR, HOST = "llama-23m", "glm-12m"
 #: Each benchmark's English and Chinese file; both go into one, in turn.
@@ -77,17 +77,17 @@ def enter(models: Path, data: Path, rows: int, items: int) -> Cast:
         f"alpaca-both-{rows}": english + chinese,
         f"alpaca-prompts-{rows // 2}": prompts,
     }
-    user = whoami()
+    actor = local_actor()
     with tempfile.TemporaryDirectory() as folder, db.writing() as session:
         for base in (DONOR, HOST):
-            base_models.register(session, base, str(models / base), actor=user)
+            base_models.register(session, base, str(models / base), actor=actor)
         for name, drawn in files.items():
             path = _write(Path(folder) / f"{name}.jsonl", drawn)
-            datasets.register(session, name, path, "training", actor=user)
+            datasets.register(session, name, path, "training", actor=actor)
         for skill, pair in BENCHMARKS.items():
             both = in_turn(*([value for _, value in read_values(data / file)] for file in pair))
             path = _write(Path(folder) / f"{skill}.jsonl", both)
-            datasets.register(session, skill, path, "benchmark", actor=user)
+            datasets.register(session, skill, path, "benchmark", actor=actor)
     for_english, for_chinese, for_both, asked = files
     return Cast(
         donor_base=DONOR, host_base=HOST,

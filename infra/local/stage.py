@@ -18,10 +18,10 @@ from infra.local.reuse import made_before
 from infra.local.story import Cast, Step, story
 from infra.local.up import ignore_signals, note
 from shared import comparisons, db
-from shared.cli.session import whoami
 from shared.comparisons import ComparisonTable
 from shared.config import settings
 from shared.language import language, say
+from shared.people.actors import local_actor
 from shared.tables import Job
 
 
@@ -64,7 +64,7 @@ def perform(cast: Cast, word: str, pool: LocalPool | None, limit: float) -> list
         note(say(f"{role}: {name} is reused (same spec, data and base)",
                  f"{role}：复用 {name}（规格、数据与底座相同）"))  # fmt: skip
     tend = pool.tend if pool is not None else _nothing
-    return play(story(cast, run, known), user=whoami(), limit=limit, tend=tend)
+    return play(story(cast, run, known), actor=local_actor(), limit=limit, tend=tend)
 
 
 def _nothing() -> None:

@@ -7,8 +7,9 @@ import click
 from shared import db, limits, usage
 from shared.cli.output import emit, table
 from shared.cli.parts import Command, Group, OneOf
-from shared.cli.session import now, require_database, whoami
+from shared.cli.session import now, require_database
 from shared.language import say
+from shared.people.actors import local_actor
 
 
 @click.command(
@@ -93,5 +94,5 @@ def _shown(value: float | None) -> str:
 def set_limits(kind: str, name: str, **values: Any) -> None:
     require_database()
     with db.writing() as session:
-        changed = limits.change(session, kind, name, limits.Change(**values), actor=whoami())
+        changed = limits.change(session, kind, name, limits.Change(**values), actor=local_actor())
     emit(changed.model_dump(), f"{kind} {name}")

@@ -9,9 +9,10 @@ import click
 from shared import db, imports, results
 from shared.cli.output import clock, emit, note, size, table
 from shared.cli.parts import Group, OneOf
-from shared.cli.session import require_database, whoami
+from shared.cli.session import require_database
 from shared.errors import FolderTaken
 from shared.language import say
+from shared.people.actors import local_actor
 from shared.specs.training import TemplateName
 from shared.storage import store
 from shared.tables import Adapter
@@ -95,7 +96,7 @@ def show(name: str) -> None:
 def add(name: str, folder: Path, base: str, template: str) -> None:
     require_database()
     with db.writing() as session:
-        made = imports.add(session, name, folder, base, template, user=whoami())
+        made = imports.add(session, name, folder, base, template, actor=local_actor())
         told = _as_json(made)
     made_for = told["facts"]["made_for"]
     note(say(f"its config names {made_for} as base", f"其配置中的底座为 {made_for}"))

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from shared.cli.session import whoami
 from shared.config import settings
 from shared.language import say
+from shared.people.actors import local_actor
 from shared.queueing import Request
 
 #: What a submission asks of the pool, beside its spec.
@@ -113,7 +113,7 @@ def request_of(
 ) -> Request:
     """The request that the flags of `queueing` make, as the user of this process."""
     return Request(
-        user=whoami(),
+        actor=local_actor(),
         project=settings().project,
         vram_mb=vram,
         labels=label,

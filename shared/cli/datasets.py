@@ -10,9 +10,10 @@ from shared import datasets as dataset_service
 from shared import db
 from shared.cli.output import emit, note, size, table
 from shared.cli.parts import Group, OneOf
-from shared.cli.session import require_database, whoami
+from shared.cli.session import require_database
 from shared.formats import FORMATS
 from shared.language import say
+from shared.people.actors import local_actor
 from shared.starter.builtin import BUILTIN, add_builtin
 from shared.tables import Dataset
 
@@ -24,7 +25,7 @@ def _add(name: str, file: Path, kind: Kind, format: str = "", skip: bool = False
     require_database()
     with db.writing() as session:
         added = dataset_service.register(
-            session, name, file, kind, actor=whoami(), format=format, skip=skip
+            session, name, file, kind, actor=local_actor(), format=format, skip=skip
         )
     note(
         say(
@@ -143,7 +144,7 @@ def add_benchmark(name: str, file: Path) -> None:
 def add_builtins(names: tuple[str, ...]) -> None:
     require_database()
     with db.writing() as session:
-        added = add_builtin(session, names or BUILTIN, actor=whoami())
+        added = add_builtin(session, names or BUILTIN, actor=local_actor())
     for each in added:
         note(say(f"{each.name}: {each.rows} rows", f"{each.name}：{each.rows} 行"))
     emit([each.model_dump(mode="json") for each in added], "\n".join(each.name for each in added))

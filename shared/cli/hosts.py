@@ -9,10 +9,11 @@ from shared import db
 from shared import hosts as host_service
 from shared.cli.output import duration, emit, note, table
 from shared.cli.parts import Command
-from shared.cli.session import AWAY_SECONDS, now, require_database, whoami
+from shared.cli.session import AWAY_SECONDS, now, require_database
 from shared.errors import explain
 from shared.hosts import Busy
 from shared.language import language, say
+from shared.people.actors import local_actor
 from shared.phases import phase_words
 from shared.tables import Host
 
@@ -118,7 +119,7 @@ def _set(names: tuple[str, ...], *, accepting: bool) -> None:
     require_database()
     with db.writing() as session:
         for name in names:
-            host_service.drain(session, name, accepting=accepting, actor=whoami())
+            host_service.drain(session, name, accepting=accepting, actor=local_actor())
     for name in names:
         if accepting:
             note(say(f"{name}: takes jobs again", f"{name}：重新接受任务"))

@@ -14,6 +14,7 @@ from shared.cli.parts import Command, Group, OneOf
 from shared.cli.session import now, require_database, whoami
 from shared.errors import explain
 from shared.language import language, say
+from shared.people.actors import local_actor
 from shared.phases import phase_words
 from shared.specs import SPECS
 from shared.tables import Job, JobState
@@ -166,7 +167,7 @@ def cancel(job: tuple[str, ...], sweep: str) -> None:
     found = _chosen(job, sweep, (JobState.QUEUED, JobState.RUNNING))
     ended = []
     for each in found:
-        state = job_service.cancel(each.id, user=whoami())
+        state = job_service.cancel(each.id, actor=local_actor())
         ended.append({"id": each.id, "name": each.name, "state": state.value})
         if state is JobState.RUNNING:
             note(say(f"{each.name}: asked to stop", f"{each.name}：已请求停止"))
@@ -197,5 +198,5 @@ def _chosen(names: tuple[str, ...], sweep: str, states: Sequence[str]) -> list[J
 @click.option("--wait", is_flag=True, help=say("Stay until they have ended.", "等待其结束。"))
 def retry(job: tuple[str, ...], sweep: str, wait: bool) -> int:
     old = _chosen(job, sweep, (JobState.FAILED, JobState.CANCELLED))
-    made = [job_service.retry(each.id, user=whoami()) for each in old]
+    made = [job_service.retry(each.id, actor=local_actor()) for each in old]
     return max([wait_for(each, wait) for each in made], default=0)

@@ -10,9 +10,10 @@ from shared import knowledge as knowledge_service
 from shared.alpaca import read_rows
 from shared.cli.output import clock, emit, note, table
 from shared.cli.parts import Group
-from shared.cli.session import require_database, whoami
+from shared.cli.session import require_database
 from shared.knowledge import Text
 from shared.language import say
+from shared.people.actors import local_actor
 from shared.storage import store
 from shared.tables import SampleVersion
 
@@ -79,7 +80,7 @@ def _short(text: str) -> str:
 def new(name: str) -> None:
     require_database()
     with db.writing() as session:
-        made = knowledge_service.create(session, name, user=whoami())
+        made = knowledge_service.create(session, name, actor=local_actor())
     emit(made.model_dump(mode="json"), name)
 
 
@@ -114,13 +115,13 @@ def add(
     with db.writing() as session:
         if dataset is None:
             text = Text(instruction or "", output or "", input or "")
-            made = knowledge_service.add(session, name, text, user=whoami(), days=days)
+            made = knowledge_service.add(session, name, text, actor=local_actor(), days=days)
             emit(made.model_dump(mode="json"), made.sample_id)
             return
         file = datasets.find(session, dataset, "training")
         rows = [Text(**row) for row in read_rows(store().open_path(file.uri))]
         added = knowledge_service.add_many(
-            session, name, rows, user=whoami(), source=dataset, days=days
+            session, name, rows, actor=local_actor(), source=dataset, days=days
         )
     count = len(added.ids)
     note(
@@ -147,7 +148,7 @@ def edit(
             output=old.output if output is None else output,
             input=old.input if input is None else input,
         )
-        made = knowledge_service.edit(session, name, sample, text, user=whoami())
+        made = knowledge_service.edit(session, name, sample, text, actor=local_actor())
     emit(made.model_dump(mode="json"), f"{made.sample_id}@{made.since}")
 
 
@@ -165,10 +166,10 @@ def expire(name: str, samples: Sequence[str]) -> None:
     with db.writing() as session:
         knowledge_service.find(session, name)
         if samples:
-            knowledge_service.expire(session, name, samples, user=whoami())
+            knowledge_service.expire(session, name, samples, actor=local_actor())
             gone = len(set(samples))
         else:
-            gone = knowledge_service.retire_due(session, name, user=whoami())
+            gone = knowledge_service.retire_due(session, name)
         revision = knowledge_service.find(session, name).revision
     note(say(f"{gone} taken out", f"移除 {gone} 条"))
     emit({"expired": gone, "revision": revision}, f"{name}@{revision}")
@@ -181,7 +182,7 @@ def propose(name: str, instruction: str | None, input: str | None, output: str |
     require_database()
     text = Text(instruction or "", output or "", input or "")
     with db.writing() as session:
-        made = knowledge_service.propose(session, name, text, user=whoami())
+        made = knowledge_service.propose(session, name, text, actor=local_actor())
     emit(made.model_dump(mode="json"), made.id)
 
 
@@ -207,7 +208,7 @@ def approve(name: str, proposals: Sequence[str], reject: bool) -> None:
     require_database()
     decide = knowledge_service.reject if reject else knowledge_service.approve
     with db.writing() as session:
-        made = [decide(session, name, each, user=whoami()) for each in proposals]
+        made = [decide(session, name, each, actor=local_actor()) for each in proposals]
     lines = [f"{each.id} {each.state} {each.sample_id or ''}".rstrip() for each in made]
     emit([each.model_dump(mode="json") for each in made], "\n".join(lines))
 

@@ -7,8 +7,9 @@ from shared import base_models, db
 from shared.cli.output import emit, table
 from shared.cli.parts import Group
 from shared.cli.programs import become, require
-from shared.cli.session import require_database, whoami
+from shared.cli.session import require_database
 from shared.language import say
+from shared.people.actors import local_actor
 from shared.tables import ModelRef
 
 
@@ -63,7 +64,7 @@ def _list() -> None:
 def add(name: str, folder: str) -> None:
     require_database()
     with db.writing() as session:
-        added = base_models.register(session, name, folder, actor=whoami())
+        added = base_models.register(session, name, folder, actor=local_actor())
     emit(added.model_dump(mode="json"), name)
 
 

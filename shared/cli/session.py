@@ -1,6 +1,5 @@
 """What a command needs before it may ask the database: who asks, and tables of the right kind."""
 
-import getpass
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -9,6 +8,7 @@ from sqlmodel import Session, col, func, select
 from shared import schema
 from shared.clock import db_now
 from shared.config import settings
+from shared.people.actors import local_actor
 from shared.tables import Host
 
 #: A host that has not been heard of for this long is taken to be away.
@@ -17,7 +17,7 @@ AWAY_SECONDS = 60.0
 
 def whoami() -> str:
     """The user that submits: GRAFT_USER, else the login name."""
-    return settings().user or getpass.getuser()
+    return local_actor().user
 
 
 def require_database() -> None:

@@ -10,12 +10,13 @@ from shared import jobs as job_service
 from shared.cli.follow import wait_for
 from shared.cli.output import emit, note
 from shared.cli.parts import Command
-from shared.cli.session import require_database, whoami
+from shared.cli.session import require_database
 from shared.cli.spec_files import read_spec
 from shared.cli.spec_flags import flags, given, require
 from shared.config import settings
 from shared.errors import InvalidSpec
 from shared.language import say
+from shared.people.actors import local_actor
 from shared.queueing import Request
 from shared.specs.parameters import parameters
 from shared.specs.study import StudySpec
@@ -62,7 +63,7 @@ def study(file: Path | None, wait: bool, priority: int, key: str | None, **value
     require(data, _STUDY)
     asked = study_of(data)
     request = Request(
-        user=whoami(), project=settings().project, priority=priority, idempotency_key=key
+        actor=local_actor(), project=settings().project, priority=priority, idempotency_key=key
     )
     require_database()
     made = submit_study(asked, request)

@@ -6,8 +6,9 @@ from shared import db
 from shared import jobs as job_service
 from shared.cli.output import duration, emit, note
 from shared.cli.parts import Command
-from shared.cli.session import require_database, whoami
+from shared.cli.session import require_database
 from shared.language import language, say
+from shared.people.actors import local_actor
 from shared.why import why as ask
 
 
@@ -44,7 +45,7 @@ def why(job: str) -> None:
 @click.argument("job", nargs=-1, required=True)
 def priority(priority: int, job: tuple[str, ...]) -> None:
     require_database()
-    changed = [job_service.reprioritise(each, priority, user=whoami()) for each in job]
+    changed = [job_service.reprioritise(each, priority, actor=local_actor()) for each in job]
     for each in changed:
         note(say(f"{each.name}: priority {priority}", f"{each.name}：优先级 {priority}"))
     emit([job_service.as_json(each) for each in changed], "\n".join(each.id for each in changed))

@@ -7,18 +7,22 @@ from shared import events
 from shared.clock import db_now
 from shared.errors import NameTaken, UnknownKnowledge, UnknownRevision, UnknownSample, both
 from shared.names import check_name
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.tables import KnowledgeBase, KnowledgeRevision, SampleVersion
 
 
-def create(session: Session, name: str, *, user: str) -> KnowledgeBase:
-    """A new, empty knowledge base. Raises BadName, or NameTaken."""
+def create(session: Session, name: str, *, actor: Actor) -> KnowledgeBase:
+    """A new, empty knowledge base. Raises Forbidden, BadName, or NameTaken."""
+    authorise(actor, Action.CREATE_KNOWLEDGE)
     check_name(name)
     if session.get(KnowledgeBase, name) is not None:
         raise NameTaken(thing=both("knowledge base", "知识库"), name=name)
-    made = KnowledgeBase(name=name, user=user, created_at=session.scalar(select(db_now())) or 0.0)
+    now = session.scalar(select(db_now())) or 0.0
+    made = KnowledgeBase(name=name, user=actor.user, created_at=now)
     session.add(made)
     session.flush()
-    events.record(session, "knowledge-added", actor=user, name=name)
+    events.record(session, "knowledge-added", actor=actor.user, name=name)
     return made
 
 

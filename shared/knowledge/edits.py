@@ -10,6 +10,8 @@ from shared.clock import db_now
 from shared.columns import short_id
 from shared.errors import EmptySample, SampleKnown
 from shared.knowledge.bases import alive, find, sample
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.retrieval import content_hash
 from shared.tables import KnowledgeBase, KnowledgeRevision, SampleVersion
 from shared.templates import language_of
@@ -53,16 +55,17 @@ def add(
     name: str,
     text: Text,
     *,
-    user: str,
+    actor: Actor,
     source: str = "manual",
     days: float | None = None,
 ) -> SampleVersion:
-    """Add one sample, as `add_many` does. Raises UnknownKnowledge, SampleKnown."""
+    """Add one sample, as `add_many` does. Raises Forbidden, UnknownKnowledge, SampleKnown."""
+    authorise(actor, Action.EDIT_KNOWLEDGE, owner=find(session, name).user)
     _lock(session, name)
     if found := _known(session, name, [text.hash]):
         raise SampleKnown(name=name, sample=found[text.hash])
     added = add_many(
-        session, name, [text], user=user, source=source, days=days, action="add"
+        session, name, [text], actor=actor, source=source, days=days, action="add"
     )  # fmt: skip
     return sample(session, name, added.ids[0])
 
@@ -72,15 +75,17 @@ def add_many(
     name: str,
     texts: Iterable[Text],
     *,
-    user: str,
+    actor: Actor,
     source: str = "manual",
     days: float | None = None,
     action: str = "import",
 ) -> Added:
     """Add samples in one revision, those that are there already left out and counted.
 
-    `days`: they expire after as long. Nothing new makes no revision. Raises UnknownKnowledge.
+    `days`: they expire after as long. Nothing new makes no revision.
+    Raises Forbidden, UnknownKnowledge.
     """
+    authorise(actor, Action.EDIT_KNOWLEDGE, owner=find(session, name).user)
     _lock(session, name)
     given = list(texts)
     wanted = {text.hash: text for text in given}
@@ -88,12 +93,12 @@ def add_many(
         del wanted[known]
     if not wanted:
         return Added(find(session, name).revision, [], len(given))
-    revision = _next(session, name, action, user, len(wanted), len(wanted))
+    revision = _next(session, name, action, actor.user, len(wanted), len(wanted))
     now = _now(session)
     ids = [short_id() for _ in wanted]
     rows = [
         _row(name, sample_id, text, revision, digest)
-        | {"source": source, "user": user, "created_at": now}
+        | {"source": source, "user": actor.user, "created_at": now}
         | {"expires_at": None if days is None else now + days * _DAY}
         for sample_id, (digest, text) in zip(ids, wanted.items(), strict=True)
     ]
@@ -101,11 +106,12 @@ def add_many(
     return Added(revision, ids, len(given) - len(rows))
 
 
-def edit(session: Session, name: str, sample_id: str, text: Text, *, user: str) -> SampleVersion:
+def edit(session: Session, name: str, sample_id: str, text: Text, *, actor: Actor) -> SampleVersion:
     """Give a sample another text; the same text changes nothing.
 
-    Raises UnknownSample, or SampleKnown where another sample says the same.
+    Raises Forbidden, UnknownSample, or SampleKnown where another sample says the same.
     """
+    authorise(actor, Action.EDIT_KNOWLEDGE, owner=find(session, name).user)
     _lock(session, name)
     old = sample(session, name, sample_id)
     if (old.instruction, old.input, old.output) == (text.instruction, text.input, text.output):
@@ -113,25 +119,27 @@ def edit(session: Session, name: str, sample_id: str, text: Text, *, user: str) 
     known = _known(session, name, [text.hash]).get(text.hash, sample_id)
     if known != sample_id:
         raise SampleKnown(name=name, sample=known)
-    revision = _next(session, name, "edit", user, 1, 0)
+    revision = _next(session, name, "edit", actor.user, 1, 0)
     _end(session, [old.key or 0], revision)
     row = _row(name, sample_id, text, revision, text.hash)
-    kept = {"source": old.source, "user": user, "expires_at": old.expires_at}
+    kept = {"source": old.source, "user": actor.user, "expires_at": old.expires_at}
     session.connection().execute(insert(_TABLE), [row | kept | {"created_at": _now(session)}])
     session.expire(old)
     return sample(session, name, sample_id)
 
 
-def expire(session: Session, name: str, ids: Sequence[str], *, user: str) -> int:
-    """Take samples out; return the revision that lacks them. Raises UnknownSample for the first
-    that is not there."""
+def expire(session: Session, name: str, ids: Sequence[str], *, actor: Actor) -> int:
+    """Take samples out; return the revision that lacks them. Raises Forbidden, and UnknownSample
+    for the first that is not there."""
+    authorise(actor, Action.EDIT_KNOWLEDGE, owner=find(session, name).user)
     _lock(session, name)
     found = [sample(session, name, each) for each in dict.fromkeys(ids)]
-    return _expire(session, name, [each.key or 0 for each in found], user)
+    return _expire(session, name, [each.key or 0 for each in found], actor.user)
 
 
-def retire_due(session: Session, name: str, *, user: str = "") -> int:
-    """Take out the samples whose time has come; return how many there were."""
+def retire_due(session: Session, name: str) -> int:
+    """Take out the samples whose time has come; return how many there were. Time's doing, not
+    somebody's: it asks for no permission."""
     due = select(SampleVersion.key).where(
         SampleVersion.base == name,
         col(SampleVersion.until).is_(None),
@@ -142,7 +150,7 @@ def retire_due(session: Session, name: str, *, user: str = "") -> int:
     _lock(session, name)
     keys = [key or 0 for key in session.exec(due).all()]
     if keys:
-        _expire(session, name, keys, user)
+        _expire(session, name, keys, "")
     return len(keys)
 
 

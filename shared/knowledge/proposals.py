@@ -6,15 +6,21 @@ from shared.clock import db_now
 from shared.errors import UnknownProposal
 from shared.knowledge.bases import find
 from shared.knowledge.edits import Text, add_many
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.tables import Proposal, SampleVersion
 
 
-def propose(session: Session, name: str, text: Text, *, user: str) -> Proposal:
-    """Put a sample forward; it is not retrieved before it is approved. Raises UnknownKnowledge."""
+def propose(session: Session, name: str, text: Text, *, actor: Actor) -> Proposal:
+    """Put a sample forward; it is not retrieved before it is approved.
+
+    Raises Forbidden, UnknownKnowledge.
+    """
+    authorise(actor, Action.PROPOSE_SAMPLE)
     find(session, name)
     made = Proposal(
-        base=name, instruction=text.instruction, input=text.input, output=text.output, user=user,
-        created_at=session.scalar(select(db_now())) or 0.0,
+        base=name, instruction=text.instruction, input=text.input, output=text.output,
+        user=actor.user, created_at=session.scalar(select(db_now())) or 0.0,
     )  # fmt: skip
     session.add(made)
     session.flush()
@@ -28,26 +34,30 @@ def proposals(session: Session, name: str, state: str = "open") -> list[Proposal
     return list(session.exec(query.order_by(col(Proposal.created_at), Proposal.id)).all())
 
 
-def approve(session: Session, name: str, proposal: str, *, user: str) -> Proposal:
+def approve(session: Session, name: str, proposal: str, *, actor: Actor) -> Proposal:
     """Make a proposal a sample (one that is there already stays the only one).
 
-    Raises UnknownProposal.
+    Raises Forbidden, UnknownProposal.
     """
+    authorise(actor, Action.APPROVE_SAMPLE, owner=find(session, name).user)
     found = _open(session, name, proposal)
     text = Text(found.instruction, found.output, found.input)
-    added = add_many(session, name, [text], user=user, source="feedback", action="approve")
+    added = add_many(
+        session, name, [text], actor=actor, source="feedback", action="approve"
+    )  # fmt: skip
     same = select(SampleVersion.sample_id).where(
         SampleVersion.base == name,
         SampleVersion.content_hash == text.hash,
         col(SampleVersion.until).is_(None),
     )
     found.sample_id = added.ids[0] if added.ids else session.exec(same).one()
-    return _decide(session, found, "approved", user)
+    return _decide(session, found, "approved", actor.user)
 
 
-def reject(session: Session, name: str, proposal: str, *, user: str) -> Proposal:
-    """Put a proposal aside. Raises UnknownProposal."""
-    return _decide(session, _open(session, name, proposal), "rejected", user)
+def reject(session: Session, name: str, proposal: str, *, actor: Actor) -> Proposal:
+    """Put a proposal aside. Raises Forbidden, UnknownProposal."""
+    authorise(actor, Action.APPROVE_SAMPLE, owner=find(session, name).user)
+    return _decide(session, _open(session, name, proposal), "rejected", actor.user)
 
 
 def _decide(session: Session, found: Proposal, state: str, user: str) -> Proposal:

@@ -44,10 +44,15 @@ class Actor:
     user: str
     role: Role
 
+    @classmethod
+    def admin(cls, user: str) -> "Actor":
+        """An admin of that name."""
+        return cls(user, Role.ADMIN)
+
 
 def local_actor() -> Actor:
     """Whoever works on this machine with the database at hand: GRAFT_USER, else the login name.
 
     An admin, for the database's address and password already let them change every row.
     """
-    return Actor(settings().user or getpass.getuser(), Role.ADMIN)
+    return Actor.admin(settings().user or getpass.getuser())

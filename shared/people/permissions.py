@@ -33,6 +33,7 @@ class Action(StrEnum):
     CHANGE_PASSWORD = "change-password"
     MAKE_TOKEN = "make-token"
     REVOKE_TOKEN = "revoke-token"
+    KEEP_VIEW = "keep-view"
 
 
 _ADMINS = {
@@ -54,7 +55,7 @@ OWNED = {
     Action.APPROVE_SAMPLE,
 }
 #: Of one's own account, which a viewer has too; somebody else's is for admins.
-_PERSONAL = {Action.CHANGE_PASSWORD, Action.MAKE_TOKEN, Action.REVOKE_TOKEN}
+_PERSONAL = {Action.CHANGE_PASSWORD, Action.MAKE_TOKEN, Action.REVOKE_TOKEN, Action.KEEP_VIEW}
 
 _WORDS: dict[Action, Both] = {
     Action.READ: both("look at the pool", "查看资源池"),
@@ -81,6 +82,7 @@ _WORDS: dict[Action, Both] = {
     Action.CHANGE_PASSWORD: both("change this password", "修改该密码"),
     Action.MAKE_TOKEN: both("make tokens for this account", "为该账号生成令牌"),
     Action.REVOKE_TOKEN: both("revoke this token", "吊销该令牌"),
+    Action.KEEP_VIEW: both("change these saved views", "修改这些已存视图"),
 }
 
 

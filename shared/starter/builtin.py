@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from shared import datasets
 from shared.errors import UnknownDataset
+from shared.people.actors import Actor
 from shared.starter.obedience import instructions, languages
 from shared.starter.skills import MAKERS, benchmark
 from shared.starter.world import World
@@ -27,10 +28,11 @@ BUILTIN: dict[str, Callable[[World], list[dict[str, Any]]]] = {
 }  # fmt: skip
 
 
-def add_builtin(session: Session, names: Iterable[str], *, actor: str) -> list[Dataset]:
+def add_builtin(session: Session, names: Iterable[str], *, actor: Actor) -> list[Dataset]:
     """Write sets and register each under its own name; one that is there already stays.
 
-    Raises UnknownDataset for a name that is no set, NameTaken for a name that another file has.
+    Raises Forbidden, UnknownDataset for a name that is no set, NameTaken for a name that another
+    file has.
     """
     world, added = World(), []
     with tempfile.TemporaryDirectory() as folder:

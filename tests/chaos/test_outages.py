@@ -19,6 +19,7 @@ from benchmarks.chaos.servers import Broker, Postgres, postgres_programs, redis_
 from pools import forget, use
 from servers import missing
 from shared import base_models, datasets, db, jobs, schema
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.storage import file_sha256, store
 from shared.tables import Adapter, Attempt, Host, Job, JobState, Outcome
@@ -84,8 +85,10 @@ def pool(tiny_llama: Path) -> Iterator[Pool]:
         rows = [{"instruction": f"Say {n}", "output": f"{n} it is"} for n in range(64)]
         (folder / "rows.json").write_text(json.dumps(rows))
         with db.writing() as session:
-            base_models.register(session, "tiny", str(tiny_llama), actor="ann")
-            datasets.register(session, "rows", folder / "rows.json", "training", actor="ann")
+            base_models.register(session, "tiny", str(tiny_llama), actor=Actor.admin("ann"))
+            datasets.register(
+                session, "rows", folder / "rows.json", "training", actor=Actor.admin("ann")
+            )
         made = Pool(folder, postgres, broker)
         for name in ("one", "two"):
             made.start_worker(name)
@@ -102,7 +105,7 @@ def submit(name: str, **more: Any) -> Job:
         "max_steps": STEPS, "batch_size": 8, "checkpoint_every": 5, "max_length": 512, "seed": 3,
         "dropout": 0.1,
     }  # fmt: skip
-    return jobs.submit(parse_spec(spec | more), user="ann")
+    return jobs.submit(parse_spec(spec | more), actor=Actor.admin("ann"))
 
 
 def until(true: Callable[[], bool], what: str) -> None:

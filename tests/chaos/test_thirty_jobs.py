@@ -21,6 +21,7 @@ from sqlmodel import select
 from pools import use
 from servers import start_redis
 from shared import base_models, datasets, db, jobs
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.storage import MANIFEST, file_sha256, store
 from shared.tables import Adapter, Attempt, Event, Job, JobState
@@ -112,8 +113,10 @@ def pool(
     rows = [{"instruction": f"Say {n}", "output": f"{n} it is"} for n in range(64)]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     with db.writing() as session:
-        base_models.register(session, "tiny", str(tiny_llama), actor="ann")
-        datasets.register(session, "rows", tmp_path / "rows.json", "training", actor="ann")
+        base_models.register(session, "tiny", str(tiny_llama), actor=Actor.admin("ann"))
+        datasets.register(
+            session, "rows", tmp_path / "rows.json", "training", actor=Actor.admin("ann")
+        )
     nemesis = Nemesis(short)
     nemesis.start_broker()
     for name in ("one", "two"):
@@ -137,7 +140,7 @@ def submit_all() -> list[str]:
                 "rank": 4, "max_steps": 12, "batch_size": 8, "checkpoint_every": 3,
                 "max_length": 512, "seed": number,
             }  # fmt: skip
-        made.append(jobs.submit(parse_spec(spec), user="ann", max_attempts=50).id)
+        made.append(jobs.submit(parse_spec(spec), actor=Actor.admin("ann"), max_attempts=50).id)
     return made
 
 

@@ -23,6 +23,7 @@ from benchmarks.chaos.servers import Broker, Postgres, free_port, postgres_progr
 from pools import forget, use
 from servers import missing
 from shared import db, jobs, schema
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.storage import MANIFEST, Store, damage, store
 from shared.tables import Adapter, Attempt, Checkpoint, Dataset, Job, JobState, ModelRef, Outcome
@@ -129,7 +130,7 @@ def fill(folder: Path) -> None:
 
 
 def submit(number: int, steps: int) -> Job:
-    return jobs.submit(parse_spec(train(number, steps)), user="ann")
+    return jobs.submit(parse_spec(train(number, steps)), actor=Actor.admin("ann"))
 
 
 def now(job: Job) -> Job:
@@ -187,7 +188,7 @@ def test_a_job_of_one_host_feeds_a_job_of_either(hosts: dict[str, Host]) -> None
         "kind": "fuse", "name": "fused", "adapters": ["t10", "t11"],
         "params": {"method": "weighted_sum"},
     }  # fmt: skip
-    fused = jobs.submit(parse_spec(fusion), user="ann")
+    fused = jobs.submit(parse_spec(fusion), actor=Actor.admin("ann"))
     until(lambda: JobState(now(fused).state).is_final, "the fusion ends")
     assert now(fused).state == JobState.SUCCEEDED
     for job, number in zip(made, (10, 11), strict=True):

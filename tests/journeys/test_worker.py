@@ -17,6 +17,7 @@ from sqlmodel import select
 from pools import use
 from shared import base_models, datasets, db, hosts, jobs, results, usage
 from shared.errors import explain
+from shared.people.actors import Actor
 from shared.queueing import Request
 from shared.specs import parse_spec
 from shared.storage import store
@@ -42,8 +43,10 @@ def worker(
         rows = [{"instruction": f"Say {n}", "output": f"{n} it is"} for n in range(64)]
         (home / "rows.json").write_text(json.dumps(rows))
         with db.writing() as session:
-            base_models.register(session, "tiny", str(tiny_llama), actor="ann")
-            datasets.register(session, "rows", home / "rows.json", "training", actor="ann")
+            base_models.register(session, "tiny", str(tiny_llama), actor=Actor.admin("ann"))
+            datasets.register(
+                session, "rows", home / "rows.json", "training", actor=Actor.admin("ann")
+            )
         with (home / "worker.log").open("wb") as log:
             process = subprocess.Popen([sys.executable, "-m", "worker"], stderr=log, stdout=log)
         yield process
@@ -59,7 +62,7 @@ def spec_of(name: str) -> dict[str, Any]:
 
 
 def train(name: str, asked: dict[str, Any] | None = None, **more: Any) -> Job:
-    return jobs.submit(parse_spec(spec_of(name) | more), user="ann", **(asked or {}))
+    return jobs.submit(parse_spec(spec_of(name) | more), actor=Actor.admin("ann"), **(asked or {}))
 
 
 def until(job: Job, met: Callable[[Job, Attempt | None], bool]) -> Job:
@@ -120,7 +123,7 @@ class TestJobs:
     def test_a_cancelled_job_stops_within_ten_seconds(self) -> None:
         job = stepping(train("endless", max_steps=100_000))
         asked = time.monotonic()
-        jobs.cancel(job.id, user="ann")
+        jobs.cancel(job.id, actor=Actor.admin("ann"))
         assert ended(job).state == JobState.CANCELLED
         assert time.monotonic() - asked < 10
         with db.reading() as session:
@@ -150,7 +153,7 @@ class TestJobs:
             "kind": "fuse", "name": "nothing", "adapters": ["plus", "plus"],
             "params": {"method": "weighted_sum", "weights": [1.0, -1.0]},
         }  # fmt: skip
-        job = ended(jobs.submit(parse_spec(spec), user="ann"))
+        job = ended(jobs.submit(parse_spec(spec), actor=Actor.admin("ann")))
         assert job.state == JobState.FAILED
         assert explain(job.error).startswith("NO-OP")
 
@@ -176,26 +179,26 @@ class TestJobs:
 
     def test_a_sweep_is_cut_moved_and_drained_and_accounted_for(self) -> None:
         with db.writing() as session:
-            hosts.drain(session, "gpu-1", accepting=False, actor="ann")
-        request = Request(user="bob", project="sweeps")
+            hosts.drain(session, "gpu-1", accepting=False, actor=Actor.admin("ann"))
+        request = Request(actor=Actor.admin("bob"), project="sweeps")
         grid = {"learning_rate": [1e-4, 2e-4, 3e-4, 4e-4], "rank": [2, 4]}
         made = submit_sweep(spec_of("grid") | {"max_steps": 2}, grid, request)
         assert len({job.sweep for job in made}) == 1
         assert [job.name for job in made] == [f"grid-{number}" for number in range(1, 9)]
         for job in made[2:5]:
-            assert jobs.cancel(job.id, user="bob") is JobState.CANCELLED
-        jobs.reprioritise(made[7].id, 9, user="bob")
+            assert jobs.cancel(job.id, actor=Actor.admin("bob")) is JobState.CANCELLED
+        jobs.reprioritise(made[7].id, 9, actor=Actor.admin("bob"))
         with db.writing() as session:
-            hosts.drain(session, "gpu-1", accepting=True, actor="ann")
+            hosts.drain(session, "gpu-1", accepting=True, actor=Actor.admin("ann"))
         first = ended(made[7])
         with db.writing() as session:
-            hosts.drain(session, "gpu-1", accepting=False, actor="ann")
+            hosts.drain(session, "gpu-1", accepting=False, actor=Actor.admin("ann"))
         with db.reading() as session:
             running = {job.id for job in jobs.listing(session, states=[JobState.RUNNING])}
         for job_id in running:
             ended(jobs_by_id(job_id))
         with db.writing() as session:
-            hosts.drain(session, "gpu-1", accepting=True, actor="ann")
+            hosts.drain(session, "gpu-1", accepting=True, actor=Actor.admin("ann"))
         done = [ended(job) for job in made]
         states = [job.state for job in done]
         assert states.count(JobState.SUCCEEDED) == 5

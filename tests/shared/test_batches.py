@@ -3,6 +3,7 @@
 import pytest
 
 from shared import db
+from shared.people.actors import Actor
 from shared.queueing import Request, submit_batch
 from shared.specs import parse_spec
 from shared.tables import Dataset, Job, JobState, ModelRef
@@ -20,8 +21,10 @@ def test_a_batch_is_queued_in_its_order_under_one_sweep_and_its_key_makes_it_onc
                     "seed": n})
         for n in range(1200)
     ]  # fmt: skip
-    ids = submit_batch(specs, Request(user="ann", idempotency_key="once", labels=["b", "a"]))
-    assert submit_batch(specs, Request(user="ann", idempotency_key="once")) == ids
+    ids = submit_batch(
+        specs, Request(actor=Actor.admin("ann"), idempotency_key="once", labels=["b", "a"])
+    )
+    assert submit_batch(specs, Request(actor=Actor.admin("ann"), idempotency_key="once")) == ids
     with db.reading() as session:
         found = [session.get_one(Job, job_id) for job_id in ids]
     assert [job.name for job in found] == [f"t{n}" for n in range(1200)]

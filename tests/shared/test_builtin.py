@@ -2,16 +2,17 @@
 
 from shared import db
 from shared.benchmarks import InstructItem, read_benchmark
+from shared.people.actors import Actor
 from shared.starter.builtin import BUILTIN, ITEMS, add_builtin
 from shared.storage import store
 
 
 def test_every_set_registers_with_both_languages_and_again_changes_nothing(database):
     with db.writing() as session:
-        added = add_builtin(session, BUILTIN, actor="ann")
+        added = add_builtin(session, BUILTIN, actor=Actor.admin("ann"))
         assert [each.name for each in added] == list(BUILTIN)
         assert all(each.languages == {"en": ITEMS, "zh": ITEMS} for each in added)
-        again = add_builtin(session, BUILTIN, actor="bob")
+        again = add_builtin(session, BUILTIN, actor=Actor.admin("bob"))
     assert [each.sha256 for each in again] == [each.sha256 for each in added]
     assert {each.user for each in again} == {"ann"}
     found = {each.name: read_benchmark(store().open_path(each.uri)) for each in added}

@@ -12,6 +12,7 @@ from shared import db, hosts, leases, limits, pool_state, usage
 from shared.claims import Claim
 from shared.dispatch import dispatch
 from shared.errors import BadLimit, QueueFull, UnknownHost
+from shared.people.actors import Actor
 from shared.queueing import _check_queued
 from shared.tables import Attempt, Event, Host, Job, JobDependency, JobState, Outcome, Share
 from shared.why import why
@@ -95,13 +96,13 @@ def test_a_drained_host_a_silent_one_and_a_closed_card_get_nothing(session: Sess
     add_host(session, "h", 24, accepting=False)
     add_job(session)
     assert look(session) == []
-    hosts.drain(session, "h", accepting=True, actor="ann")
+    hosts.drain(session, "h", accepting=True, actor=Actor.admin("ann"))
     found = dispatch(session, host="h", device="cuda", lease_seconds=60, closed=[0])
     assert found.claims == []
     session.commit()
     assert len(look(session)) == 1
     with pytest.raises(UnknownHost, match="Known hosts: h"):
-        hosts.drain(session, "x", accepting=False, actor="ann")
+        hosts.drain(session, "x", accepting=False, actor=Actor.admin("ann"))
 
 
 def test_nothing_is_placed_on_a_host_in_trouble_or_on_a_card_it_found_taken(
@@ -124,15 +125,17 @@ def test_nothing_is_placed_on_a_host_in_trouble_or_on_a_card_it_found_taken(
 
 
 def test_a_project_has_no_limit_but_a_weight(session: Session) -> None:
-    limits.change(session, "project", "lab", limits.Change(weight=2.0), actor="root")
+    limits.change(session, "project", "lab", limits.Change(weight=2.0), actor=Actor.admin("root"))
     assert pool_state.rules(limits.listing(session)).project_weights == {"lab": 2.0}
     with pytest.raises(BadLimit, match="gpus are limits of users"):
-        limits.change(session, "project", "lab", limits.Change(gpus=4), actor="root")
+        limits.change(session, "project", "lab", limits.Change(gpus=4), actor=Actor.admin("root"))
 
 
 def test_a_users_limit_is_exact_and_why_says_so(session: Session) -> None:
     add_host(session, "h", 24, 24, 24)
-    limits.change(session, "user", "*", limits.Change(running=1, queued=3), actor="root")
+    limits.change(
+        session, "user", "*", limits.Change(running=1, queued=3), actor=Actor.admin("root")
+    )
     first, second = (
         add_job(session, name=name, created_at=at) for name, at in (("a", 1), ("b", 2))
     )

@@ -22,6 +22,7 @@ from shared.errors import (
     WrongBase,
     WrongCount,
 )
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.tables import Adapter, Job, JobState, ModelRef, Outcome
 
@@ -39,8 +40,8 @@ def pool(database: str, tmp_path: Path) -> None:
     with db.writing() as session:
         for name in ("small", "other"):
             session.add(ModelRef(name=name, location="-", fingerprint=name, narrowest=32))
-        datasets.register(session, "rows", rows, "training", actor="ann")
-        datasets.register(session, "items", items, "benchmark", actor="ann")
+        datasets.register(session, "rows", rows, "training", actor=Actor.admin("ann"))
+        datasets.register(session, "items", items, "benchmark", actor=Actor.admin("ann"))
         session.add(
             Adapter(
                 name="there",
@@ -55,7 +56,7 @@ def pool(database: str, tmp_path: Path) -> None:
 
 
 def submit(spec: dict[str, Any], **options: Any) -> Job:
-    return jobs.submit(parse_spec(spec), user="ann", **options)
+    return jobs.submit(parse_spec(spec), actor=Actor.admin("ann"), **options)
 
 
 def fuse(name: str, adapters: list[str], host: str = "", **params: Any) -> dict[str, Any]:
@@ -141,15 +142,15 @@ class TestHandling:
     def test_a_finished_job_cannot_be_cancelled_and_a_queued_one_not_retried(self) -> None:
         job = submit(TRAIN)
         with pytest.raises(NotRetryable, match="queued"):
-            jobs.retry(job.id, user="ann")
+            jobs.retry(job.id, actor=Actor.admin("ann"))
         finish(job, Outcome.FAILED)
         with pytest.raises(NotCancellable, match="failed"):
-            jobs.cancel(job.id, user="ann")
+            jobs.cancel(job.id, actor=Actor.admin("ann"))
 
     def test_a_retry_is_a_new_job_that_remembers_the_old_one(self) -> None:
         job = submit(TRAIN, priority=7)
-        jobs.cancel(job.id, user="ann")
-        again = jobs.retry(job.id, user="bo")
+        jobs.cancel(job.id, actor=Actor.admin("ann"))
+        again = jobs.retry(job.id, actor=Actor.admin("bo"))
         assert (again.retry_of, again.spec, again.priority) == (job.id, job.spec, 7)
         assert again.state == JobState.QUEUED
 
@@ -193,6 +194,6 @@ def test_a_base_is_registered_from_its_files_and_refused_without_weights(
     (tmp_path / "config.json").write_text("{}")
     with db.writing() as session:
         with pytest.raises(base_models.BadBase, match="safetensors"):
-            base_models.register(session, "b", str(tmp_path), actor="ann")
+            base_models.register(session, "b", str(tmp_path), actor=Actor.admin("ann"))
         with pytest.raises(base_models.BadBase, match="no such folder"):
-            base_models.register(session, "b", str(tmp_path / "none"), actor="ann")
+            base_models.register(session, "b", str(tmp_path / "none"), actor=Actor.admin("ann"))

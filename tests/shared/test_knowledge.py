@@ -18,6 +18,7 @@ from shared.errors import (
     UnknownSample,
 )
 from shared.knowledge import Text
+from shared.people.actors import Actor
 from shared.retrieval import Found
 from shared.storage import Store
 from shared.tables import SampleVersion
@@ -28,8 +29,8 @@ COLOURS = {"grass": "green", "snow": "white", "coal": "black", "blood": "red"}
 def _fill(days: float | None = None) -> list[str]:
     texts = [Text(f"What colour is {thing}?", colour) for thing, colour in COLOURS.items()]
     with db.writing() as session:
-        knowledge.create(session, "facts", user="ann")
-        return knowledge.add_many(session, "facts", texts, user="ann", days=days).ids
+        knowledge.create(session, "facts", actor=Actor.admin("ann"))
+        return knowledge.add_many(session, "facts", texts, actor=Actor.admin("ann"), days=days).ids
 
 
 def _ask(question: str, k: int = 1, revision: int | None = None) -> Found:
@@ -48,9 +49,13 @@ def test_a_frozen_revision_answers_the_same_after_edits(database: str) -> None:
         assert frozen == ("facts", 1)
     before = _ask("which colour is fresh snow", 3, revision=1)
     with db.writing() as session:
-        knowledge.edit(session, "facts", ids[1], Text("Is snow warm?", "no"), user="bob")
-        knowledge.expire(session, "facts", [ids[0]], user="bob")
-        knowledge.add(session, "facts", Text("What colour is old snow?", "grey"), user="bob")
+        knowledge.edit(
+            session, "facts", ids[1], Text("Is snow warm?", "no"), actor=Actor.admin("bob")
+        )
+        knowledge.expire(session, "facts", [ids[0]], actor=Actor.admin("bob"))
+        knowledge.add(
+            session, "facts", Text("What colour is old snow?", "grey"), actor=Actor.admin("bob")
+        )
     assert _ask("which colour is fresh snow", 3, revision=1) == before
     now = _outputs(_ask("which colour is fresh snow", 3))
     assert now[-1] == "grey"
@@ -71,7 +76,11 @@ def test_an_edit_is_seen_by_the_next_question(database: str) -> None:
     assert _outputs(_ask("the colour of coal")) == ["black"]
     with db.writing() as session:
         version = knowledge.edit(
-            session, "facts", ids[2], Text("What colour is coal?", "dark grey"), user="ann"
+            session,
+            "facts",
+            ids[2],
+            Text("What colour is coal?", "dark grey"),
+            actor=Actor.admin("ann"),
         )
         assert (version.sample_id, version.since) == (ids[2], 2)
     (hit,) = _ask("the colour of coal").hits
@@ -82,35 +91,37 @@ def test_what_is_there_already_is_counted_in_an_import_and_named_when_added(data
     ids = _fill()
     again = [Text("what colour is GRASS", "Green"), Text("What colour is ink?", "blue")]
     with db.writing() as session:
-        added = knowledge.add_many(session, "facts", again, user="ann")
+        added = knowledge.add_many(session, "facts", again, actor=Actor.admin("ann"))
         assert (len(added.ids), added.known, added.revision) == (1, 1, 2)
-        assert knowledge.add_many(session, "facts", again, user="ann").revision == 2
+        assert knowledge.add_many(session, "facts", again, actor=Actor.admin("ann")).revision == 2
         with pytest.raises(SampleKnown, match=ids[0]):
-            knowledge.add(session, "facts", again[0], user="ann")
+            knowledge.add(session, "facts", again[0], actor=Actor.admin("ann"))
         with pytest.raises(SampleKnown, match=ids[0]):
-            knowledge.edit(session, "facts", ids[1], again[0], user="ann")
+            knowledge.edit(session, "facts", ids[1], again[0], actor=Actor.admin("ann"))
         # The same text again is no edit, and what was taken out may come back.
         same = Text("What colour is snow?", "white")
-        assert knowledge.edit(session, "facts", ids[1], same, user="ann").since == 1
-        knowledge.expire(session, "facts", [ids[0]], user="ann")
-        assert knowledge.add(session, "facts", again[0], user="ann").since == 4
+        assert knowledge.edit(session, "facts", ids[1], same, actor=Actor.admin("ann")).since == 1
+        knowledge.expire(session, "facts", [ids[0]], actor=Actor.admin("ann"))
+        assert knowledge.add(session, "facts", again[0], actor=Actor.admin("ann")).since == 4
 
 
 def test_a_proposal_counts_once_it_is_approved(database: str) -> None:
     _fill()
     with db.writing() as session:
         offered = [
-            knowledge.propose(session, "facts", Text(f"Colour of {thing}?", colour), user="eve")
+            knowledge.propose(
+                session, "facts", Text(f"Colour of {thing}?", colour), actor=Actor.admin("eve")
+            )
             for thing, colour in (("amber", "gold"), ("jade", "pink"), ("snow", "white"))
         ]
     assert "gold" not in _outputs(_ask("colour of amber", 9))
     with db.writing() as session:
-        approved = knowledge.approve(session, "facts", offered[0].id, user="ann")
-        knowledge.reject(session, "facts", offered[1].id, user="ann")
+        approved = knowledge.approve(session, "facts", offered[0].id, actor=Actor.admin("ann"))
+        knowledge.reject(session, "facts", offered[1].id, actor=Actor.admin("ann"))
         assert approved.decided_by == "ann"
         assert knowledge.sample(session, "facts", approved.sample_id or "").source == "feedback"
         with pytest.raises(UnknownProposal):
-            knowledge.approve(session, "facts", offered[1].id, user="ann")
+            knowledge.approve(session, "facts", offered[1].id, actor=Actor.admin("ann"))
         left = knowledge.proposals(session, "facts")
         assert [each.id for each in left] == [offered[2].id]
     assert _outputs(_ask("colour of amber")) == ["gold"]
@@ -140,7 +151,7 @@ def test_a_frozen_revision_is_a_file_that_never_changes(database: str, tmp_path:
     with db.reading() as session:
         first = knowledge.freeze(session, "facts@1", store)
     with db.writing() as session:
-        knowledge.expire(session, "facts", ids[:2], user="ann")
+        knowledge.expire(session, "facts", ids[:2], actor=Actor.admin("ann"))
         assert knowledge.freeze(session, "facts@1", store) == first
         newest = knowledge.freeze(session, "facts", store)
     assert (first.name, newest.name) == ("facts@1", "facts@2")
@@ -152,7 +163,7 @@ def test_wrong_names_revisions_and_texts_are_refused_by_name(database: str) -> N
     ids = _fill()
     with db.writing() as session:
         with pytest.raises(NameTaken, match="facts"):
-            knowledge.create(session, "facts", user="ann")
+            knowledge.create(session, "facts", actor=Actor.admin("ann"))
         with pytest.raises(UnknownKnowledge, match="Known: facts"):
             knowledge.query(session, "fact", "x", 1)
         with pytest.raises(UnknownRevision, match="newest is 1"):
@@ -160,7 +171,7 @@ def test_wrong_names_revisions_and_texts_are_refused_by_name(database: str) -> N
         with pytest.raises(InvalidSpec, match="NAME@REVISION"):
             knowledge.resolve(session, "facts@new")
         with pytest.raises(UnknownSample, match="nobody"):
-            knowledge.expire(session, "facts", [ids[0], "nobody"], user="ann")
+            knowledge.expire(session, "facts", [ids[0], "nobody"], actor=Actor.admin("ann"))
         with pytest.raises(EmptySample, match="output"):
             Text("x", " ")
         with pytest.raises(EmptyKnowledge, match="revision 0"):

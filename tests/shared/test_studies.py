@@ -12,6 +12,7 @@ import filled
 import pools
 from shared import comparisons, db, hopeless, jobs
 from shared.errors import InvalidSpec, UnknownDataset
+from shared.people.actors import Actor
 from shared.queueing import Request
 from shared.specs import EvaluationSpec, FusionSpec
 from shared.specs.study import StudySpec
@@ -20,7 +21,7 @@ from shared.studies import jobs_of, submit_study
 from shared.tables import JobDependency, JobState
 from worker.ordering import order_for
 
-REQUEST = Request(user="ann")
+REQUEST = Request(actor=Actor.admin("ann"))
 
 
 def study(**more: Any) -> StudySpec:
@@ -86,7 +87,7 @@ def test_one_submission_queues_the_whole_and_the_evaluation_waits_for_it(session
 
 
 def test_the_same_key_returns_the_same_study(session: Session) -> None:
-    asked = Request(user="ann", idempotency_key="k")
+    asked = Request(actor=Actor.admin("ann"), idempotency_key="k")
     first = submit_study(study(adapter="native"), asked)
     again = submit_study(study(adapter="native"), asked)
     assert [job.id for job in again] == [job.id for job in first]

@@ -9,6 +9,7 @@ import filled
 from pools import forget, use
 from shared import db, votes
 from shared.errors import InvalidSpec, UnknownComparison
+from shared.people.actors import Actor
 from shared.votes import Ballot
 
 
@@ -29,7 +30,7 @@ def _next(user: str) -> Ballot | None:
 
 def _cast(ballot: Ballot, choice: str, user: str = "ann") -> None:
     with db.writing() as session:
-        votes.cast(session, filled.COMPARISON, ballot, choice, user=user)
+        votes.cast(session, filled.COMPARISON, ballot, choice, actor=Actor.admin(user))
 
 
 def test_every_pair_of_different_answers_is_asked_once_of_each_user(pool: None) -> None:
@@ -65,4 +66,4 @@ def test_a_choice_or_comparison_that_is_none_is_refused(pool: None) -> None:
     with pytest.raises(InvalidSpec, match="first, second, tie, bad"):
         _cast(ballot, "left")
     with db.writing() as session, pytest.raises(UnknownComparison):
-        votes.cast(session, "nothing", ballot, "tie", user="ann")
+        votes.cast(session, "nothing", ballot, "tie", actor=Actor.admin("ann"))

@@ -10,6 +10,7 @@ import pytest
 from shared import datasets, db, jobs, knowledge
 from shared.errors import InvalidSpec, UnknownKnowledge
 from shared.leases import Claim
+from shared.people.actors import Actor
 from shared.retrieval import read_samples
 from shared.specs import FUSION_METHODS, parse_spec
 from shared.specs.fusion.learned import FromExamples
@@ -28,7 +29,7 @@ def test_a_fusion_that_looks_at_examples_gets_their_file(
     rows.write_text(json.dumps([{"instruction": "Say hi", "output": "hi"}]))
     with db.writing() as session:
         session.add(ModelRef(name="small", location="-", fingerprint="small", narrowest=32))
-        datasets.register(session, "rows", rows, "training", actor="ann")
+        datasets.register(session, "rows", rows, "training", actor=Actor.admin("ann"))
         session.add(
             Adapter(
                 name="there", method="train", base_model="small", base_fingerprint="small",
@@ -37,7 +38,7 @@ def test_a_fusion_that_looks_at_examples_gets_their_file(
         )  # fmt: skip
     params: dict[str, Any] = {"method": method, "dataset": "rows"}
     spec = {"kind": "fuse", "name": "f", "adapters": ["there"], "params": params}
-    job = jobs.submit(parse_spec(spec), user="ann")
+    job = jobs.submit(parse_spec(spec), actor=Actor.admin("ann"))
     claimed = SimpleNamespace(job_id=job.id, epoch=1, host="here", spec=job.spec)
     with db.reading() as session:
         order = order_for(session, cast(Claim, claimed), store(), "cpu")
@@ -56,18 +57,20 @@ def test_an_evaluation_keeps_the_revision_that_was_newest_when_it_was_submitted(
     items.write_text(json.dumps(item) + "\n")
     with db.writing() as session:
         session.add(ModelRef(name="small", location="-", fingerprint="small", narrowest=32))
-        datasets.register(session, "items", items, "benchmark", actor="ann")
-        knowledge.create(session, "facts", user="ann")
-        first = knowledge.add(session, "facts", knowledge.Text("1+1?", "2"), user="ann")
+        datasets.register(session, "items", items, "benchmark", actor=Actor.admin("ann"))
+        knowledge.create(session, "facts", actor=Actor.admin("ann"))
+        first = knowledge.add(
+            session, "facts", knowledge.Text("1+1?", "2"), actor=Actor.admin("ann")
+        )
     spec = {
         "kind": "evaluate", "name": "e", "base_model": "small", "benchmarks": ["items"],
         "knowledge": "facts", "baseline": "base+random",
     }  # fmt: skip
-    job = jobs.submit(parse_spec(spec), user="ann")
+    job = jobs.submit(parse_spec(spec), actor=Actor.admin("ann"))
     assert job.spec["knowledge"] == "facts@1"
     with db.writing() as session:
-        knowledge.add(session, "facts", knowledge.Text("1+2?", "3"), user="ann")
-        knowledge.expire(session, "facts", [first.sample_id], user="ann")
+        knowledge.add(session, "facts", knowledge.Text("1+2?", "3"), actor=Actor.admin("ann"))
+        knowledge.expire(session, "facts", [first.sample_id], actor=Actor.admin("ann"))
     claimed = SimpleNamespace(job_id=job.id, epoch=1, host="here", spec=job.spec)
     with db.reading() as session:
         order = order_for(session, cast(Claim, claimed), store(), "cpu")
@@ -75,6 +78,10 @@ def test_an_evaluation_keeps_the_revision_that_was_newest_when_it_was_submitted(
     assert order.knowledge.name == "facts@1"
     assert [each.output for each in read_samples(order.knowledge.path)] == ["2"]
     with pytest.raises(UnknownKnowledge, match="notes"):
-        jobs.submit(parse_spec(spec | {"name": "f", "knowledge": "notes"}), user="ann")
+        jobs.submit(
+            parse_spec(spec | {"name": "f", "knowledge": "notes"}), actor=Actor.admin("ann")
+        )
     with pytest.raises(InvalidSpec, match=r"none of the arms: base, base\+random"):
-        jobs.submit(parse_spec(spec | {"name": "f", "baseline": "x+random"}), user="ann")
+        jobs.submit(
+            parse_spec(spec | {"name": "f", "baseline": "x+random"}), actor=Actor.admin("ann")
+        )

@@ -7,6 +7,7 @@ import pytest
 from commands import Graft
 from shared import db, jobs
 from shared.errors import BadSweep, InvalidSpec, NameTaken
+from shared.people.actors import Actor
 from shared.queueing import Request
 from shared.sweeps import expand, submit_sweep
 
@@ -54,16 +55,16 @@ def test_a_grid_that_cannot_be_made_says_why(grid: dict[str, list[Any]], problem
 
 def test_one_bad_point_or_taken_name_queues_nothing(stocked: Graft) -> None:
     with pytest.raises(InvalidSpec):
-        submit_sweep(SPEC, {"rank": [4, 0]}, Request(user="ann"))
+        submit_sweep(SPEC, {"rank": [4, 0]}, Request(actor=Actor.admin("ann")))
     assert count() == 0
     stocked("submit", "train", "--name", "grid-2", "--base-model", "tiny", "--dataset", "colours")
     with pytest.raises(NameTaken, match="grid-2"):
-        submit_sweep(SPEC, {"rank": [2, 4]}, Request(user="ann"))
+        submit_sweep(SPEC, {"rank": [2, 4]}, Request(actor=Actor.admin("ann")))
     assert count() == 1
 
 
 def test_the_same_key_never_makes_a_second_grid(stocked: Graft) -> None:
-    request = Request(user="ann", idempotency_key="once")
+    request = Request(actor=Actor.admin("ann"), idempotency_key="once")
     first = submit_sweep(SPEC, {"rank": [2, 4, 8]}, request)
     again = submit_sweep(SPEC, {"rank": [2, 4, 8]}, request)
     assert [job.id for job in again] == [job.id for job in first]

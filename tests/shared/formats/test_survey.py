@@ -10,6 +10,7 @@ from shared import datasets, db
 from shared.errors import GraftError
 from shared.formats import read_rows
 from shared.formats.survey import survey
+from shared.people.actors import Actor
 from shared.storage import store
 
 ROWS = [
@@ -41,7 +42,7 @@ def test_a_registered_file_is_read_again_as_it_was_checked(database: str, tmp_pa
     table = tmp_path / "rows.csv"
     table.write_text("context,target\nHi,Hello\n", encoding="utf-8")
     with db.writing() as session:
-        added = datasets.register(session, "talk", table, "training", actor="ann")
+        added = datasets.register(session, "talk", table, "training", actor=Actor.admin("ann"))
         assert (added.format, added.facts["container"]) == ("context-target", "csv")
         uri, form = added.uri, added.format
     assert read_rows(store().open_path(uri), form) == read_rows(table)
@@ -51,8 +52,10 @@ def test_wrong_rows_are_left_out_where_that_is_asked_for(database: str, tmp_path
     path = write(tmp_path / "rows.jsonl", [*ROWS[:2], {"instruction": "a", "output": ""}])
     with db.writing() as session:
         with pytest.raises(GraftError, match="output is empty"):
-            datasets.register(session, "some", path, "training", actor="ann")
-        added = datasets.register(session, "some", path, "training", actor="ann", skip=True)
+            datasets.register(session, "some", path, "training", actor=Actor.admin("ann"))
+        added = datasets.register(
+            session, "some", path, "training", actor=Actor.admin("ann"), skip=True
+        )
         assert (added.rows, added.facts["skipped"]) == (2, 1)
         uri = added.uri
     assert len(read_rows(store().open_path(uri))) == 2

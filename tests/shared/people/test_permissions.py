@@ -9,7 +9,12 @@ from shared.people.permissions import OWNED, Action, authorise, may
 ANN, BOB = Actor("ann", Role.MEMBER), Actor("bob", Role.MEMBER)
 EVE, ZOE = Actor("eve", Role.VIEWER), Actor("zoe", Role.ADMIN)
 #: Of one's own account rather than of the pool.
-OWN_ACCOUNT = {Action.CHANGE_PASSWORD, Action.MAKE_TOKEN, Action.REVOKE_TOKEN}
+OWN_ACCOUNT = {
+    Action.CHANGE_PASSWORD,
+    Action.MAKE_TOKEN,
+    Action.REVOKE_TOKEN,
+    Action.KEEP_VIEW,
+}
 
 
 @pytest.mark.parametrize("action", sorted(set(Action) - {Action.READ} - OWN_ACCOUNT))
