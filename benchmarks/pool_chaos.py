@@ -55,6 +55,7 @@ def run(seconds: float, database: str, seed: int, folder: Path) -> tuple[Nemesis
             client.join()
         nemesis.tend(everything=True)
         _wait(lambda: not nemesis.tend() and _all_ended(), DRAIN)
+        _wait(lambda: not nemesis.tend() and all(host.zygotes() for host in pool.hosts), DRAIN)
         idle = _idle_slots(nemesis)
         _wait(lambda: not nemesis.tend() and _all_ended(), DRAIN)
         findings = _count(pool, idle)
@@ -129,13 +130,14 @@ def _count(pool: ChaosPool, idle: int) -> Findings:
 
 
 def _left(pool: ChaosPool) -> list[str]:
-    """Processes of the pool's hosts."""
+    """Processes of the pool's hosts; zygotes and runners know their home from their arguments."""
     homes = {str(host.home) for host in pool.hosts}
     found = []
     for process in psutil.process_iter():
         try:
             alive = process.status() != psutil.STATUS_ZOMBIE
-            if alive and process.environ().get("GRAFT_HOME") in homes:
+            named = any(home in word for word in process.cmdline() for home in homes)
+            if alive and (named or process.environ().get("GRAFT_HOME") in homes):
                 found.append(f"{process.pid} {' '.join(process.cmdline())}")
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         return self.store_url or str(self.root / "store")
 
     @property
+    def worker_lock(self) -> Path:
+        """The file that this host's worker holds a lock on; it says its process id."""
+        return self.root / "run" / f"worker-{self.host_name}.lock"
+
+    @property
     def broker_socket(self) -> Path:
         """Where the embedded broker of this data folder listens."""
         return self.root / "run" / "broker.sock"

@@ -7,7 +7,7 @@ only; safety never depends on a clock. Model and proof sketch: docs/pool.md. Whi
 is decided by `shared.dispatch`; a wrong decision there can waste time, never break a promise here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -190,12 +190,15 @@ def _without_checkpoint() -> ColumnElement[int]:
     return case((saved, 0), else_=1)
 
 
-def expire(session: Session, *, host: str | None = None) -> list[str]:
+def expire(session: Session, *, host: str | None = None, but: Collection[str] = ()) -> list[str]:
     """EXPIRE: queue again every job whose lease ran out; return their ids.
 
-    With `host`, every job that host held: for a worker that knows its predecessor to be dead.
+    With `host`, every job that host held, `but` for those whose runners go on: for a worker that
+    knows its predecessor to be dead.
     """
-    over = _JOB.lease_until < db_now() if host is None else _JOB.host == host
+    over = _JOB.lease_until < db_now()
+    if host is not None:
+        over = and_(_JOB.host == host, _JOB.id.not_in(list(but)))
     lost_before = (
         select(func.count())
         .select_from(_ATTEMPT.job_id.table)

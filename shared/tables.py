@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from shared.columns import json_column, short_id, time_column
 from shared.errors import Language
+from shared.machines import Host as Host
 from shared.owners import Limit as Limit
 from shared.owners import Share as Share
 from shared.people.tables import Account as Account
@@ -162,6 +163,8 @@ class Attempt(SQLModel, table=True):
     ended_at: float | None = time_column()
     #: Share times the seconds it held it: what accounting adds up.
     gpu_seconds: float = time_column(0.0)
+    #: How many bytes of what its runner said are in the rows, by file (worker/traces.py).
+    taken: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
 
 
 class Checkpoint(SQLModel, table=True):
@@ -214,30 +217,6 @@ class Event(SQLModel, table=True):
     job_id: str | None = Field(default=None, index=True)
     kind: str = ""
     data: dict[str, Any] = json_column()
-
-
-class Host(SQLModel, table=True):
-    """A machine that runs jobs; written only by its own worker, except `accepting`."""
-
-    name: str = Field(primary_key=True)
-    #: New at each start of the worker, so that two workers of one name are noticed.
-    incarnation: str = ""
-    device: str = "cpu"
-    slots: int = 1
-    info: dict[str, Any] = json_column()
-    #: MiB of each card; on a host without GPUs, of each slot.
-    cards: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    labels: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    #: Cards that something outside the pool holds, as of its last look at the queue.
-    closed: list[int] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    #: Bases it ran lately, newest first.
-    bases: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    #: False while drained: it finishes what it runs and claims nothing new.
-    accepting: bool = True
-    #: Why it takes nothing new of its own accord, e.g. a full disk: an error record.
-    trouble: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
-    started_at: float = time_column(0.0)
-    heartbeat_at: float = time_column(0.0)
 
 
 class ModelRef(SQLModel, table=True):

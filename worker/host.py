@@ -11,7 +11,7 @@ from shared.claims import Claim
 from shared.config import settings
 from shared.dispatch import dispatch
 from shared.submission import base_of
-from worker import registration, room, sweeper
+from worker import adoption, registration, room, sweeper
 from worker.cards import Cards, release
 from worker.devices import Devices, find_devices
 from worker.runners import Runners
@@ -34,13 +34,33 @@ class HostAgent:
         self._busy: list[Supervisor] = []
         self._cards = Cards(self.devices)
         self._incarnation = ""
+        #: Set when the next worker shall take over what runs.
+        self.leaving = threading.Event()
+        self._inherited = adoption.children()
 
     def run(self) -> None:
-        """Work until `stop` is called and every attempt has ended."""
-        lock = registration.lock_host()
+        """Work until `stop` or `leave` is called and every attempt has ended or is left."""
+        with registration.lock_host(), registration.be_present():
+            self._enter()
+            self._work()
+
+    def _enter(self) -> None:
+        """Enter this host into the pool, with what an earlier worker left running."""
+        left = adoption.left_behind()
         with db.writing() as session:
-            self._incarnation = registration.register(session, self.devices)
-        self.runners.warm_up()
+            adopted = adoption.adopt(session, left)
+            claims = [claim for claim, _ in adopted]
+            self._incarnation = registration.register(
+                session, self.devices, [claim.job_id for claim in claims]
+            )
+            leases.renew(session, claims, settings().lease_seconds)
+        taken = {(claim.job_id, claim.epoch) for claim in claims}
+        adoption.discard(trace for trace in left if trace.key not in taken)
+        for claim, runner in adopted:
+            logger.info("job %s (%s): its runner goes on", claim.job_id, claim.name)
+            self._begin(Supervisor(claim, self.runners, self.devices.device, [], runner))
+
+    def _work(self) -> None:
         loops = [
             threading.Thread(target=self._renew_leases, name="renew"),
             threading.Thread(target=sweeper.sweep_until, args=(self.stopping,), name="sweep"),
@@ -50,15 +70,18 @@ class HostAgent:
         logger.info("host %s: %d %s cards", settings().host_name, len(self.devices.cards),
                     self.devices.device)  # fmt: skip
         try:
+            self.runners.warm_up(self.stopping.is_set)
             self._claim_until_stopped()
         finally:
             self.stopping.set()
             self._end_attempts()
             for loop in loops:
                 loop.join()
-            self._sign_off()
-            self.runners.stop()
-            lock.close()
+            if self.leaving.is_set():
+                self.runners.leave()
+            else:
+                self._sign_off()
+                self.runners.stop()
 
     def _sign_off(self) -> None:
         try:
@@ -71,6 +94,11 @@ class HostAgent:
         """Begin to stop: running jobs save a checkpoint and go back to the queue."""
         self.stopping.set()
         self._look.set()
+
+    def leave(self) -> None:
+        """Begin to make way for the next worker of this host: runners go on until it is there."""
+        self.leaving.set()
+        self.stop()
 
     def hint(self, timeout: float = 3600.0) -> None:
         """A job may be waiting: look for it as soon as a slot is free.
@@ -145,11 +173,14 @@ class HostAgent:
         whole = self.devices.device == "cpu" or not claim.shares_cards
         locks = self._cards.lock(claim.cards, whole=whole)
         supervisor = self._supervisor(claim, locks or [])
-        with self._slots:
-            self._busy.append(supervisor)
         if locks is None:
             supervisor.refuse_cards()
-        name = f"job-{claim.job_id}"
+        self._begin(supervisor)
+
+    def _begin(self, supervisor: Supervisor) -> None:
+        with self._slots:
+            self._busy.append(supervisor)
+        name = f"job-{supervisor.claim.job_id}"
         threading.Thread(target=self._supervise, args=(supervisor,), name=name).start()
 
     def _supervisor(self, claim: Claim, card_locks: list[int]) -> Supervisor:
@@ -188,6 +219,7 @@ class HostAgent:
                 session, [each.claim for each in supervisors], settings().lease_seconds
             )
             alive = registration.beat(session, self._incarnation, room.trouble())
+        self._inherited = adoption.bury(self._inherited)
         for each in supervisors:
             if (each.claim.job_id, each.claim.epoch) not in held:
                 each.lease_lost.set()
@@ -196,8 +228,11 @@ class HostAgent:
             self.stop()
 
     def _end_attempts(self) -> None:
-        """Ask every attempt to save and end, and wait until it has."""
+        """Ask every attempt to save and end, or let go of it, and wait until that is done."""
         with self._slots:
             for supervisor in self._busy:
-                supervisor.host_stopping.set()
+                if self.leaving.is_set():
+                    supervisor.host_leaving.set()
+                else:
+                    supervisor.host_stopping.set()
             self._slots.wait_for(lambda: not self._busy)

@@ -28,10 +28,16 @@ _MAX_BACKOFF = 1800.0
 
 
 class Journal:
-    """The progress, metrics, log and checkpoints of one attempt."""
+    """The progress, metrics, log and checkpoints of one attempt.
 
-    def __init__(self, claim: Claim) -> None:
+    `taken` says how far into each file of the attempt's trace an earlier worker came: it is written
+    in the transaction of the rows that were read there, so that each is written once.
+    """
+
+    def __init__(self, claim: Claim, taken: dict[str, int] | None = None) -> None:
         self.claim = claim
+        self._known = dict(taken or {})
+        self._taken = dict(self._known)
         self.progressed = False
         self._key = {"job_id": claim.job_id, "epoch": claim.epoch}
         self._attempt: dict[str, Any] = {}
@@ -46,26 +52,40 @@ class Journal:
         """Seconds since the database last answered."""
         return time.monotonic() - self._heard_at
 
+    def knows(self, file: str, end: int) -> bool:
+        """Did an earlier worker write the line that ends there?"""
+        return end <= self._known.get(file, 0)
+
+    def remember(self, event: dict[str, Any]) -> None:
+        """Take an event whose rows are written already."""
+        if event["type"] == "progress":
+            self.progressed = self.progressed or event["done"] > 0
+
+    def took(self, file: str, end: int) -> None:
+        """Everything up to there has been taken; goes out with the rows."""
+        self._taken |= {file: end}
+        self._attempt |= {"taken": dict(self._taken)}
+
     def event(self, event: dict[str, Any]) -> None:
         """Take a phase, progress, metrics or log event of the runner."""
         kind = event["type"]
         if kind == "phase":
             self._attempt |= {"phase": event["name"], "done": 0, "total": 0, "unit": ""}
             words = phase_words(event["name"])
-            self.log("info", both(f"— {words['en']}", f"— {words['zh']}"))
+            self.log("info", both(f"— {words['en']}", f"— {words['zh']}"), _at(event))
         elif kind == "progress":
             self.progressed = self.progressed or event["done"] > 0
             self._attempt |= {key: event[key] for key in ("done", "total", "unit")}
         elif kind == "metrics":
-            point = {"step": event["step"], "values": event["values"], "at": time.time()}
+            point = {"step": event["step"], "values": event["values"], "at": _at(event)}
             self._points.append(self._key | point)
         elif kind == "log":
-            self.log(event["level"], event["text"])
+            self.log(event["level"], event["text"], _at(event))
 
-    def log(self, level: str, text: str | Both) -> None:
-        """Take one line."""
+    def log(self, level: str, text: str | Both, at: float | None = None) -> None:
+        """Take one line, said at that time or now."""
         english, chinese = str(spoken(text, "en")), str(spoken(text, "zh"))
-        line = {"level": level, "text": english[:_LONGEST], "at": time.time()}
+        line = {"level": level, "text": english[:_LONGEST], "at": at or time.time()}
         line["zh"] = None if chinese == english else chinese[:_LONGEST]
         self._lines.append(self._key | line)
         del self._lines[:-_KEPT]
@@ -147,3 +167,8 @@ class Journal:
         if not retried:
             return 0.0
         return min(_MAX_BACKOFF, settings().backoff_seconds * 2.0 ** (len(retried) - 1))
+
+
+def _at(event: dict[str, Any]) -> float:
+    """When the runner said it; it may be read later."""
+    return event.get("at") or time.time()

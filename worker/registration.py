@@ -2,7 +2,9 @@
 
 import fcntl
 import hashlib
+import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +17,8 @@ from shared.config import settings
 from shared.errors import HostTaken, SqliteShared
 from shared.tables import Host
 from worker.devices import Devices
+from worker.runners import presence
+from worker.traces import boot
 
 #: Bases a host is taken to have at hand.
 _REMEMBERED = 8
@@ -23,24 +27,37 @@ _REMEMBERED = 8
 def lock_host() -> IO[str]:
     """Hold this data folder's worker lock for the life of the process.
 
-    Raises HostTaken when another worker of this machine has it.
+    It holds the worker's process id. Raises HostTaken when another worker of this machine has it.
     """
-    path = settings().root / "run" / f"worker-{settings().host_name}.lock"
+    path = settings().worker_lock
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w")
+    file = path.open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         raise HostTaken(host=settings().host_name) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
     return file
 
 
-def register(session: Session, devices: Devices) -> str:
+def be_present() -> IO[str]:
+    """Tell orphaned runners that this host has a worker, for as long as the file stays open.
+
+    Shared, and waited for: zygotes try the lock to see whether somebody has it.
+    """
+    file = presence().open("a")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+def register(session: Session, devices: Devices, adopted: Collection[str] = ()) -> str:
     """Enter this host, or take over its row from the worker that ran here before.
 
-    Jobs which that worker left running go back to the queue at once: it held our lock, so it is
-    dead, and its runners died with it. Raises HostTaken when a worker elsewhere uses this name,
+    Jobs which that worker left running go back to the queue at once, but for the adopted ones: it
+    held our lock, so it is dead. Raises HostTaken when a worker elsewhere uses this name,
     SqliteShared when one on another machine uses this SQLite file.
     """
     name, identity = settings().host_name, _identity()
@@ -55,11 +72,11 @@ def register(session: Session, devices: Devices) -> str:
         if now - host.heartbeat_at < settings().lease_seconds:
             raise HostTaken(host=name)
     else:
-        leases.expire(session, host=name)
+        leases.expire(session, host=name, but=adopted)
     host.incarnation = secrets.token_hex(8)
     host.device, host.slots, host.cards = devices.device, len(devices.cards), devices.cards
     host.labels = labels()
-    host.info = devices.info | {"identity": identity, "boot": _boot()}
+    host.info = devices.info | {"identity": identity, "boot": boot()}
     host.started_at = host.heartbeat_at = now
     host.trouble = None
     events.record(
@@ -127,14 +144,8 @@ def remember_base(host: Host, name: str) -> None:
 def _require_one_machine(session: Session, now: float) -> None:
     for host in session.exec(select(Host)).all():
         alive = now - host.heartbeat_at < settings().lease_seconds
-        if alive and host.info.get("boot", _boot()) != _boot():
+        if alive and host.info.get("boot", boot()) != boot():
             raise SqliteShared(other=host.name)
-
-
-def _boot() -> str:
-    """What tells running machines apart, containers of one machine alike."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""
 
 
 def _identity() -> str:

@@ -1,6 +1,6 @@
 """The process that owns the device for one job: an order in, an artifact folder and events out.
 
-It knows no database and no broker. Events go to a pipe as JSON lines:
+It knows no database and no broker. Events go to a file as JSON lines:
 `phase`, `progress`, `metrics`, `log`, `checkpoint`, then one of `result`, `error`, `stopped`.
 """
 
@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import signal
+import time
 import traceback
 from collections.abc import Callable
 from importlib import import_module
@@ -20,13 +21,15 @@ from shared.storage import seal, size_of
 from worker.reporting import AdapterResult, Stopped
 
 #: An order and a report in, what the supervisor is told about the result out.
-Work = Callable[[WorkOrder, "PipeReport"], dict[str, Any]]
-#: Exit code of a runner that was asked to stop and saved a checkpoint (128 + SIGTERM).
+Work = Callable[[WorkOrder, "LineReport"], dict[str, Any]]
+#: Exit code of a runner that was asked to stop and saved a checkpoint (128 + SIGTERM),
 STOPPED = 143
+#: and of one that had no room left to say how it ended.
+NO_ROOM = 74
 
 
-class PipeReport:
-    """A Report that writes JSON lines to a descriptor, and stops when SIGTERM arrives."""
+class LineReport:
+    """A Report that appends JSON lines to a file, and stops when SIGTERM arrives."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -37,11 +40,16 @@ class PipeReport:
         self._stop = True
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Write one event."""
-        line = json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n"
-        data = line.encode()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        """Write one event, whole or not at all. Raises OSError where there is no room for it."""
+        event = {"type": kind, "at": time.time(), **fields}
+        data = (json.dumps(event, ensure_ascii=False) + "\n").encode()
+        begun = os.fstat(self._descriptor).st_size
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            os.ftruncate(self._descriptor, begun)
+            raise
 
     def phase(self, name: str) -> None:
         self.send("phase", name=name)
@@ -72,11 +80,19 @@ def preload() -> None:
 
 def run(order_path: str, descriptor: int, work: Work | None = None) -> int:
     """Run the order in that file with the engine of its kind, or `work`; return the exit code."""
-    report = PipeReport(descriptor)
+    try:
+        return _run(order_path, LineReport(descriptor), work or _work)
+    except OSError as wrong:
+        if not _is_disk_full(wrong):
+            raise
+        return NO_ROOM
+
+
+def _run(order_path: str, report: LineReport, work: Work) -> int:
     order: WorkOrder | None = None
     try:
         order = WorkOrder.model_validate_json(Path(order_path).read_bytes())
-        report.send("result", **(work or _work)(order, report))
+        report.send("result", **work(order, report))
     except Stopped:
         report.send("stopped")
         return STOPPED
@@ -91,7 +107,7 @@ def run(order_path: str, descriptor: int, work: Work | None = None) -> int:
     return 0
 
 
-def _work(order: WorkOrder, report: PipeReport) -> dict[str, Any]:
+def _work(order: WorkOrder, report: LineReport) -> dict[str, Any]:
     """Run the engine of the spec's kind, seal its folder, describe it for the supervisor."""
     from worker.evaluation import evaluate
     from worker.fusion import fuse

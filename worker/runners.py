@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 from shared.config import settings
 from shared.errors import Internal
+from worker.traces import Trace
 
 #: What a runner may know of this process's environment: no database, no broker, no tokens.
 _PASSED = (
@@ -30,15 +33,20 @@ _PASSED = (
 )
 _PASSED_PREFIXES = ("CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "TORCH", "PYTORCH_", "NCCL_")
 _START_SECONDS = 120.0
+#: Between two looks whether a start is still wanted.
+_GLANCE = 0.1
+_ZYGOTE = (sys.executable, "-m", "worker.zygote")
+
+
+class _Abandoned(Exception):
+    """The worker shall stop: no zygote is wanted any more."""
 
 
 class Runner:
     """One running job's process."""
 
-    def __init__(self, pid: int, events: int, log: int) -> None:
+    def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.events = events
-        self.log = log
         self._ended = threading.Event()
         self.code: int | None = None
 
@@ -67,11 +75,6 @@ class Runner:
         self.code = code
         self._ended.set()
 
-    def close(self) -> None:
-        """Give back the pipes."""
-        os.close(self.events)
-        os.close(self.log)
-
 
 class Runners:
     """Starts runners through a zygote, and a new zygote where the old one died.
@@ -91,48 +94,53 @@ class Runners:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def warm_up(self) -> None:
-        """Start the zygote now, so that the first job need not wait for its imports."""
-        with self._lock:
-            self._zygote()
+    def warm_up(self, abandoned: Callable[[], bool] = lambda: False) -> None:
+        """Start the zygote now, so that the first job need not wait for its imports.
 
-    def start(self, order: Path, environment: dict[str, str], card_locks: list[int]) -> Runner:
+        Comes back at once, with nothing started, when `abandoned` becomes true meanwhile.
+        """
+        with self._lock, suppress(_Abandoned):
+            self._zygote(abandoned)
+
+    def start(
+        self, order: Path, trace: Trace, environment: dict[str, str], card_locks: list[int]
+    ) -> Runner:
         """Fork a runner for the order in that file. Raises Internal when none can be started.
 
         A zygote that dies meanwhile takes its runners along, so the request is made once more of
         a new one.
         """
         with self._lock:
-            runner = self._fork(order, environment, card_locks)
+            runner = self._fork(order, trace, environment, card_locks)
             if runner is None:
-                runner = self._fork(order, environment, card_locks)
+                runner = self._fork(order, trace, environment, card_locks)
         if runner is None:
             raise Internal(detail="no runner could be started: its zygote died twice")
         return runner
 
     def _fork(
-        self, order: Path, environment: dict[str, str], card_locks: list[int]
+        self, order: Path, trace: Trace, environment: dict[str, str], card_locks: list[int]
     ) -> Runner | None:
         """Ask the zygote for a runner; None when it died instead."""
         control = self._zygote()
-        events_read, events_write = os.pipe()
-        log_read, log_write = os.pipe()
-        ticket = next(self._tickets)
-        request = {"order": str(order), "environment": environment, "ticket": ticket}
+        own = trace.open()
+        request = {
+            "order": str(order),
+            "trace": str(trace.folder),
+            "environment": environment,
+            "ticket": next(self._tickets),
+        }
         try:
-            descriptors = [events_write, log_write, *card_locks]
-            socket.send_fds(control, [json.dumps(request).encode()], descriptors)
+            socket.send_fds(control, [json.dumps(request).encode()], [*own, *card_locks])
             reply = self._replies.get(timeout=_START_SECONDS)
         except (OSError, Empty):
             reply = {}
         finally:
-            os.close(events_write)
-            os.close(log_write)
+            for descriptor in own:
+                os.close(descriptor)
         if "started" in reply:
-            return self._enter(Runner(reply["started"], events_read, log_read))
+            return self._enter(Runner(reply["started"]))
         self._discard_zygote()
-        os.close(events_read)
-        os.close(log_read)
         return None
 
     def stop(self) -> None:
@@ -140,7 +148,15 @@ class Runners:
         with self._lock:
             self._discard_zygote()
 
-    def _zygote(self) -> socket.socket:
+    def leave(self) -> None:
+        """Let go of the zygote; its runners go on, and it ends with the last of them."""
+        with self._lock:
+            if self._control is not None:
+                self._control.shutdown(socket.SHUT_RDWR)
+                self._control.close()
+            self._control = None
+
+    def _zygote(self, abandoned: Callable[[], bool] = lambda: False) -> socket.socket:
         if self._control is not None and self._process is not None:
             if self._process.poll() is None:
                 return self._control
@@ -148,7 +164,7 @@ class Runners:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.zygote", str(theirs.fileno()), self._module],
+                [*_ZYGOTE, str(theirs.fileno()), self._module, *_orphans()],
                 pass_fds=[theirs.fileno()],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -158,13 +174,22 @@ class Runners:
         self._replies = Queue()
         threading.Thread(target=self._listen, args=(ours, self._replies), daemon=True).start()
         try:
-            ready = self._replies.get(timeout=_START_SECONDS)
-        except Empty:
-            ready = {}
-        if "ready" not in ready:
+            self._await_ready(abandoned)
+        except BaseException:
             self._discard_zygote()
-            raise Internal(detail="the engines cannot be imported; see the worker's output")
+            raise
         return ours
+
+    def _await_ready(self, abandoned: Callable[[], bool]) -> None:
+        until = time.monotonic() + _START_SECONDS
+        while time.monotonic() < until:
+            if abandoned():
+                raise _Abandoned
+            with suppress(Empty):
+                if "ready" in self._replies.get(timeout=_GLANCE):
+                    return
+                break
+        raise Internal(detail="the engines cannot be imported; see the worker's output")
 
     def _listen(self, control: socket.socket, replies: "Queue[dict[str, Any]]") -> None:
         """Pass on the zygote's messages until it is gone; its runners are gone with it."""
@@ -199,6 +224,7 @@ class Runners:
     def _discard_zygote(self) -> None:
         if self._control is not None:
             with suppress(OSError):  # its end may be closed already
+                self._control.send(json.dumps({"end": True}).encode())
                 self._control.shutdown(socket.SHUT_RDWR)
             self._control.close()
         if self._process is not None:
@@ -208,6 +234,16 @@ class Runners:
                 self._process.kill()
                 self._process.wait()
         self._control = self._process = None
+
+
+def presence() -> Path:
+    """The file that a living agent of this host holds a lock on, for orphaned zygotes to see."""
+    return settings().root / "run" / f"worker-{settings().host_name}.present"
+
+
+def _orphans() -> tuple[str, str]:
+    """What a zygote needs to know for the case that it loses its agent."""
+    return str(presence()), str(settings().lease_seconds)
 
 
 def _environment() -> dict[str, str]:

@@ -1,16 +1,13 @@
-"""One attempt of one job, from claim to commit: starts the runner, passes on what it says,
-stops it when asked, and ends the job in one transaction with everything it made."""
+"""One attempt of one job, from claim to commit: starts the runner, or takes over one that an
+earlier worker started; passes on what it says, stops it when asked, and ends the job in one
+transaction with everything it made."""
 
 import errno
-import json
 import logging
-import os
-import selectors
 import shutil
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -22,9 +19,12 @@ from shared.errors import Both, DiskFull, GraftError, Internal, StoreAway, TimeL
 from shared.orders import WorkOrder
 from shared.storage import store
 from shared.tables import JobState, Outcome
+from worker.adoption import Adopted, trace_of
+from worker.following import Follower
 from worker.journal import Journal
 from worker.ordering import order_for
 from worker.publishing import publish, upload
+from worker.runner import NO_ROOM
 from worker.runners import Runner, Runners
 from worker.verdicts import Verdict, judge
 
@@ -35,16 +35,27 @@ _TICK = 0.25
 class Supervisor:
     """Runs one claim; the agent renews its lease and tells it when the lease is lost."""
 
-    def __init__(self, claim: Claim, runners: Runners, device: str, card_locks: list[int]) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        runners: Runners,
+        device: str,
+        card_locks: list[int],
+        adopted: Adopted | None = None,
+    ) -> None:
         self.claim = claim
         self.runners = runners
         self.device = device
         self.card_locks = card_locks
-        self.journal = Journal(claim)
+        self.adopted = adopted
+        self.trace = trace_of(claim.job_id, claim.epoch)
+        self.journal = Journal(claim, adopted.taken if adopted is not None else None)
         #: Set by the agent when another host holds the job now, or the pool took it back.
         self.lease_lost = threading.Event()
         #: Set by the agent when this host is being stopped.
         self.host_stopping = threading.Event()
+        #: Set by the agent when it makes way for the next one: the runner goes on for that.
+        self.host_leaving = threading.Event()
         self._final: dict[str, Any] | None = None
         self._asked: Outcome | None = None
         self._over_time: GraftError | None = None
@@ -59,6 +70,11 @@ class Supervisor:
 
     def run(self) -> None:
         """Run the attempt to its end; never raises for anything the job did."""
+        self._run()
+        if not self.host_leaving.is_set():
+            self.trace.remove()
+
+    def _run(self) -> None:
         order: WorkOrder | None = None
         if self._no_cards:
             self.journal.log(
@@ -75,6 +91,8 @@ class Supervisor:
             if order is None:
                 return
             verdict = self._attempt(order)
+            if verdict is None:
+                return
         except StoreAway as wrong:
             verdict = Verdict(outcome=Outcome.RETRY, error=wrong.record())
         except GraftError as wrong:
@@ -94,6 +112,8 @@ class Supervisor:
 
     def _order(self) -> WorkOrder | None:
         """The order, once the database and the store answer; None when the lease was lost first."""
+        if self.adopted is not None:
+            return self.adopted.order
         while not self.lease_lost.is_set():
             try:
                 with db.reading() as session:
@@ -110,49 +130,65 @@ class Supervisor:
     def _warn(self, text: str | Both) -> None:
         self.journal.log("warning", text)
 
-    def _attempt(self, order: WorkOrder) -> Verdict:
-        cards = ",".join(map(str, self.claim.cards))
-        # The pool numbers cards as nvidia-smi does; CUDA by itself puts the fastest first.
-        numbered = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": cards}
-        environment = numbered if self._on_gpu() else {}
+    def _attempt(self, order: WorkOrder) -> Verdict | None:
+        """Watch a runner to its end; None when it goes on under the next worker."""
+        if self.adopted is None and self.host_leaving.is_set():
+            self.host_leaving.clear()  # it has no runner yet that could be left
+            return Verdict(outcome=Outcome.STOPPED)
         try:
-            runner = self.runners.start(order.folder / "order.json", environment, self.card_locks)
+            runner = self.adopted or self._start(order)
         except Internal as wrong:
             # This host's trouble, not the job's: its zygote was killed while it imported, say.
             return Verdict(outcome=Outcome.RETRY, error=wrong.record())
+        code: int | None = 0
         try:
             code = self._watch(runner, order)
         finally:
-            runner.kill()
-            runner.close()
+            if code is not None:
+                runner.kill()
+        if code is None:
+            return None
+        if self._final is None and code == NO_ROOM:
+            return self._broken_off(OSError(errno.ENOSPC, "", str(self.trace.folder)))
         return judge(
             self._final,
             code,
-            asked_to_stop=self._asked,
+            asked_to_stop=self._asked or self._asked_before(),
             time_limit=self._over_time,
             progressed=self.journal.progressed,
             halvings=order.halvings,
         )
 
+    def _start(self, order: WorkOrder) -> Runner:
+        cards = ",".join(map(str, self.claim.cards))
+        # The pool numbers cards as nvidia-smi does; CUDA by itself puts the fastest first.
+        numbered = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": cards}
+        environment = numbered if self._on_gpu() else {}
+        path = order.folder / "order.json"
+        return self.runners.start(path, self.trace, environment, self.card_locks)
+
+    def _asked_before(self) -> Outcome | None:
+        """An adopted runner that stopped well was asked to by the worker before this one."""
+        stopped = self._final is not None and self._final["type"] == "stopped"
+        return Outcome.STOPPED if stopped and self.adopted is not None else None
+
     def _on_gpu(self) -> bool:
         return self.device.startswith("cuda")
 
-    def _watch(self, runner: Runner, order: WorkOrder) -> int:
-        """Read the runner's pipes until it has ended; return its exit code."""
-        started = time.monotonic()
-        with selectors.DefaultSelector() as selector:
-            for descriptor, take in ((runner.events, self._event), (runner.log, self._output)):
-                os.set_blocking(descriptor, False)
-                selector.register(descriptor, selectors.EVENT_READ, _Lines(descriptor, take))
+    def _watch(self, runner: Runner, order: WorkOrder) -> int | None:
+        """Follow the runner until it has ended; its exit code, None when it is left running."""
+        began = time.monotonic() - (self.adopted.age() if self.adopted is not None else 0.0)
+        with Follower(self.claim, self.journal, self.trace) as follower:
             while True:
-                code = runner.wait(0)
-                ready = selector.select(0 if code is not None else _TICK)
-                for key, _ in ready:
-                    if not key.data.read():
-                        selector.unregister(key.fileobj)
-                if code is not None and not ready:
+                code = runner.wait(_TICK)
+                follower.read()
+                self._final = follower.final
+                if code is not None:
                     return code
-                self._tick(runner, order, time.monotonic() - started)
+                if self.host_leaving.is_set():
+                    self.journal.flush()
+                    return None
+                self._tick(runner, order, time.monotonic() - began)
 
     def _tick(self, runner: Runner, order: WorkOrder, running_for: float) -> None:
         state = self.journal.flush()
@@ -184,35 +220,6 @@ class Supervisor:
             self._kill_at = time.monotonic() + grace
             runner.signal(signal.SIGTERM)
 
-    def _event(self, line: bytes) -> None:
-        event = json.loads(line)
-        if event["type"] in ("result", "error", "stopped"):
-            self._final = event
-        elif event["type"] == "checkpoint":
-            self._keep(event["step"], Path(event["folder"]))
-        else:
-            self.journal.event(event)
-
-    def _keep(self, step: int, folder: Path) -> None:
-        """A checkpoint that cannot be stored now is only one fewer to go on from."""
-        key = f"jobs/{self.claim.job_id}/a{self.claim.epoch}/checkpoints/{folder.name}"
-        try:
-            self.journal.checkpoint(step, store().publish(folder, key))
-        except (StoreAway, FileNotFoundError) as wrong:
-            self.journal.log(
-                "warning",
-                both(
-                    f"the checkpoint of step {step} was not stored: {wrong}",
-                    f"第 {step} 步的检查点未能存入制品库：{wrong}",
-                ),
-            )
-
-    def _output(self, line: bytes) -> None:
-        """What libraries print; kept, since it is often the only hint to what went wrong."""
-        text = line.decode(errors="replace").rstrip()
-        if text:
-            self.journal.log("output", text)
-
     def _commit(self, verdict: Verdict, order: WorkOrder | None) -> None:
         """End the attempt; while the database is away, hold the result and try again.
 
@@ -225,6 +232,8 @@ class Supervisor:
                 state = self._try_commit(verdict, order)
             except (OperationalError, DBAPIError, StoreAway) as away:
                 logger.warning("job %s: cannot commit yet: %s", self.claim.job_id, away)
+                if self.host_leaving.is_set():
+                    return  # the next worker finds how it ended, and commits that
                 self.lease_lost.wait(1.0)
                 continue
             if state is JobState.SUCCEEDED and order is not None:
@@ -249,25 +258,6 @@ class Supervisor:
             if made is not None and order is not None:
                 publish(session, self.claim, order, self._uri, made)
             return state
-
-
-class _Lines:
-    """Splits a descriptor's bytes into lines."""
-
-    def __init__(self, descriptor: int, take: Any) -> None:
-        self._descriptor = descriptor
-        self._take = take
-        self._rest = b""
-
-    def read(self) -> bool:
-        """Take what is there; False at the end."""
-        data = os.read(self._descriptor, 1 << 16)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._take(line)
-        if not data and self._rest:
-            self._take(self._rest)
-        return bool(data)
 
 
 def _tidy(order: WorkOrder) -> None:

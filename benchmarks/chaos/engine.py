@@ -45,7 +45,7 @@ def _next(digest: str, step: int) -> str:
     return hashlib.sha256(f"{digest}:{step}".encode()).hexdigest()
 
 
-def work(order: WorkOrder, report: runner.PipeReport) -> dict[str, Any]:
+def work(order: WorkOrder, report: runner.LineReport) -> dict[str, Any]:
     """Do the steps, save checkpoints, write the result and seal it."""
     seed, steps, every = _shape(order)
     step, digest = 0, str(seed)
@@ -82,7 +82,7 @@ def _shape(order: WorkOrder) -> tuple[int, int, int]:
     return len(order.adapters), 3, 100
 
 
-def _checkpoint(order: WorkOrder, report: runner.PipeReport, step: int, digest: str) -> None:
+def _checkpoint(order: WorkOrder, report: runner.LineReport, step: int, digest: str) -> None:
     folder: Path = order.folder / "checkpoints"
     name = f"step-{step:08d}"
     draft = folder / f".tmp-{name}"

@@ -1,5 +1,6 @@
 """A host of the chaos run: a network namespace, a small disk of its own and a real worker."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from infra.local.child import tie
+from worker.traces import traces
 
 #: A host's disk: its caches and attempts' folders.
 DISK = "24m"
@@ -129,8 +131,16 @@ class Host:
         return [each for each in self.family()[1:] if self._parent(each) == self.family()[0].pid]
 
     def runners(self) -> list[psutil.Process]:
+        """Those of this worker, and those that it took over from an earlier one."""
         zygotes = {each.pid for each in self.zygotes()}
-        return [each for each in self.family()[1:] if self._parent(each) in zygotes]
+        own = [each for each in self.family()[1:] if self._parent(each) in zygotes]
+        known = {each.pid for each in own}
+        for trace in traces(self.home / "run" / f"attempts-{self.name}"):
+            who = trace.identify()
+            if who is not None and who.alive() and who.pid not in known:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    own.append(psutil.Process(who.pid))
+        return own
 
     @staticmethod
     def _parent(process: psutil.Process) -> int:

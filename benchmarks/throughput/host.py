@@ -7,6 +7,7 @@ Each claim's id and the time at which its transaction had committed go to stdout
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from shared import db, leases
 from shared.claims import Claim
@@ -19,7 +20,7 @@ from worker.tasks import hear, listen
 
 
 class _NoRunners(Runners):
-    def warm_up(self) -> None:
+    def warm_up(self, abandoned: Callable[[], bool] = lambda: False) -> None:
         """Nothing will be forked."""
 
     def stop(self) -> None:

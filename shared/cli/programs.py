@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from shared.cli import restarting
 from shared.cli.parts import Command
 from shared.errors import NotInstalled
 from shared.language import say
@@ -67,9 +68,19 @@ def demo() -> None:
 
 
 @click.command(
-    cls=Command, help=say("Run jobs on this machine until stopped.", "在本机运行任务，直到停止。")
+    cls=Command,
+    help=say(
+        "Run jobs on this machine until stopped; with `restart`, start the worker that runs here "
+        "anew (after an upgrade, say) without touching its jobs.",
+        "在本机运行任务，直到停止；加上 `restart` 则让本机正在运行的工作进程重新启动"
+        "（例如升级之后），不影响其任务。",
+    ),
 )
-def worker() -> None:
+@click.argument("action", required=False, type=click.Choice(["restart"]))
+def worker(action: str | None) -> None:
+    if action is not None:
+        restarting.restart()
+        return
     require("torch", "worker", say("The worker", "工作进程"))
     become("worker")
 

@@ -25,6 +25,13 @@ class PoolRunning(UserError):
     zh = "{home} 的资源池已在运行（进程 {pid}，控制台：{dashboard}）。请直接使用，或在其运行处按 Ctrl-C 结束。"
 
 
+class NoWorker(UserError):
+    """No worker of {host} runs here, with the data folder {home}. Start one with `graft worker`, or
+    set GRAFT_HOME and GRAFT_HOST_NAME as the worker has them."""
+
+    zh = "此处没有 {host} 的工作进程在运行（数据目录：{home}）。请用 `graft worker` 启动，或按工作进程的设置指定 GRAFT_HOME 与 GRAFT_HOST_NAME。"
+
+
 class StartFailed(NotReachable):
     """The {what} did not start: {problem}. Its log is {log}."""
 

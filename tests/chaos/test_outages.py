@@ -17,6 +17,7 @@ from sqlmodel import select
 
 from benchmarks.chaos.servers import Broker, Postgres, postgres_programs, redis_program
 from pools import forget, use
+from processes import gone
 from servers import missing
 from shared import base_models, datasets, db, jobs, schema
 from shared.people.actors import Actor
@@ -178,10 +179,12 @@ def test_a_killed_workers_job_goes_on_elsewhere_with_the_same_curve_bit_for_bit(
     succeeded(unbroken)
     job = submit("broken")
     until(lambda: len(saved(job)) >= 2 and now(job).state == JobState.RUNNING, "a checkpoint")
+    (runner,) = pool.runners()
     pool.workers[str(now(job).host)].kill()
     killed = time.monotonic()
     until(lambda: attempts(job)[0].outcome is not None, "the job is queued again")
     assert time.monotonic() - killed < LEASE + 5
+    until(lambda: gone(runner), "the runner that nobody came back for is killed")
     succeeded(job)
     first, second = attempts(job)
     assert (first.outcome, second.outcome) == (Outcome.LOST, Outcome.SUCCEEDED)

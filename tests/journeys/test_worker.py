@@ -22,7 +22,7 @@ from shared.queueing import Request
 from shared.specs import parse_spec
 from shared.storage import store
 from shared.sweeps import submit_sweep
-from shared.tables import Adapter, Attempt, Job, JobState, MetricPoint, ModelRef, Outcome
+from shared.tables import Adapter, Attempt, Event, Job, JobState, MetricPoint, ModelRef, Outcome
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 PATIENCE = 90.0
@@ -176,6 +176,26 @@ class TestJobs:
             )]  # fmt: skip
         assert (first.outcome, last.outcome) == (Outcome.PREEMPTED, Outcome.SUCCEEDED)
         assert sorted(steps) == list(range(1, 301))
+
+    def test_a_real_training_goes_on_through_an_upgrade_bit_for_bit(
+        self, worker: "subprocess.Popen[bytes]"
+    ) -> None:
+        unbroken = ended(train("unbroken", max_steps=40, dropout=0.1, seed=3))
+        job = stepping(train("upgraded", max_steps=40, dropout=0.1, seed=3))
+        worker.send_signal(signal.SIGHUP)
+        job = ended(job)
+        assert job.state == JobState.SUCCEEDED, explain(job.error)
+        with db.reading() as session:
+            (attempt,) = jobs.attempts(session, job.id)
+            kinds = session.exec(select(Event.kind).where(Event.job_id == job.id)).all()
+            curves = [
+                [(point.step, point.values["loss"]) for point in jobs.metrics(session, each.id)]
+                for each in (unbroken, job)
+            ]
+        assert attempt.outcome == Outcome.SUCCEEDED
+        assert "adopted" in kinds
+        assert curves[0] == curves[1]
+        assert [step for step, _ in curves[1]] == list(range(1, 41))
 
     def test_a_sweep_is_cut_moved_and_drained_and_accounted_for(self) -> None:
         with db.writing() as session:

@@ -1,6 +1,5 @@
 """The zygote forks runners from warm imports, and nothing of it outlives the agent."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,9 +11,14 @@ import psutil
 import pytest
 
 from pools import use
+from processes import Processes, gone, processes, until
+from shared import schema
 from shared.orders import BaseFiles, DataFile, WorkOrder
 from shared.specs import parse_spec
 from worker.runners import Runner, Runners
+from worker.traces import Trace
+
+__all__ = ["processes"]
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +50,15 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def trace(order: Path) -> Trace:
+    """What the runner of this order leaves on the disk."""
+    return Trace(order.with_name("j.a1"))
+
+
 def start(runners: Runners, order: Path) -> Runner:
     lock = os.open(order.with_name("lock"), os.O_RDWR | os.O_CREAT)
     try:
-        return runners.start(order, {}, [lock])
+        return runners.start(order, trace(order), {}, [lock])
     finally:
         os.close(lock)
 
@@ -62,7 +71,6 @@ def waiting(runners: Runners, tmp_path: Path) -> Iterator[Runner]:
     yield runner
     runner.kill()
     runner.wait(60)
-    runner.close()
 
 
 def zygote_of(runner: Runner) -> psutil.Process:
@@ -71,13 +79,17 @@ def zygote_of(runner: Runner) -> psutil.Process:
     return parent
 
 
-def test_a_runner_ends_with_a_named_error_on_its_pipe(runners: Runners, order: Path) -> None:
+def test_a_runner_ends_with_a_named_error_and_its_exit_code_on_the_disk(
+    runners: Runners, order: Path
+) -> None:
     runner = start(runners, order)
     assert runner.wait(60) == 1
-    events = [json.loads(line) for line in os.read(runner.events, 1 << 16).splitlines()]
-    runner.close()
-    assert events[-1]["type"] == "error"
-    assert events[-1]["code"] in ("bad-base", "file-missing")
+    final = trace(order).final()
+    assert final is not None
+    assert final["type"] == "error"
+    assert final["code"] in ("bad-base", "file-missing")
+    assert trace(order).code() == 1
+    assert not trace(order).held()
 
 
 def test_a_runner_has_no_way_to_the_database_or_the_broker(waiting: Runner) -> None:
@@ -89,7 +101,7 @@ def test_a_runner_has_no_way_to_the_database_or_the_broker(waiting: Runner) -> N
 def test_a_runner_that_does_not_lead_its_group_yet_is_killed_all_the_same() -> None:
     # Between fork and setsid a runner is still in the group of its zygote.
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as forked:
-        Runner(forked.pid, events=-1, log=-1).kill()
+        Runner(forked.pid).kill()
         assert forked.wait(60) == -signal.SIGKILL
 
 
@@ -100,4 +112,25 @@ def test_after_the_zygote_is_killed_its_runners_are_dead_and_a_new_one_serves(
     assert waiting.wait(60) == -signal.SIGKILL
     again = start(runners, order)
     assert again.wait(60) == 1
-    again.close()
+
+
+def test_a_worker_that_is_stopped_while_it_imports_the_engines_stops_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: Processes
+) -> None:
+    # Engines that would take an hour to import.
+    (tmp_path / "slow_engines.py").write_text("import time\ntime.sleep(3600)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    use(monkeypatch, tmp_path / "home")
+    schema.upgrade()
+    script = (
+        "import sys; from worker.__main__ import main; from worker.runners import Runners; "
+        "sys.exit(main(Runners('slow_engines')))"
+    )
+    worker = processes.python("-c", script)
+    until(lambda: len(psutil.Process(worker.pid).children()) == 1, "the zygote is started")
+    (zygote,) = psutil.Process(worker.pid).children()
+    until(lambda: "worker.zygote" in " ".join(zygote.cmdline()), "it has become the zygote")
+    worker.terminate()
+    assert worker.wait(60) == 0
+    assert gone(zygote.pid)
