@@ -96,7 +96,9 @@ def forest(
     unit = words("compare.points") if column.metric.percent else column.metric.title[words.language]
     way = words("compare.right" if column.metric.higher_is_better else "compare.left")
     arms = [row["arm"] for row in rows]
-    y = alt.Y("arm:N", sort=arms, title=None, axis=alt.Axis(labelLimit=160, ticks=False))
+    y = alt.Y(
+        "arm:N", sort=arms, title=None, axis=alt.Axis(labelLimit=160, ticks=False, labelFlush=False)
+    )
     tooltip = [
         alt.Tooltip("arm:N", title=words("compare.arm")),
         alt.Tooltip("text:N", title=words("compare.difference")),
@@ -128,7 +130,7 @@ def forest(
 
 def forest_height(table: ComparisonTable, column: Column) -> int:
     """Pixels of a forest plot: a line for each arm, its axis and its legend."""
-    return 34 * sum(1 for arm in table.arms if column.key in arm.cells) + 90
+    return 34 * sum(1 for arm in table.arms if column.key in arm.cells) + 70
 
 
 def forest_rows(table: ComparisonTable, column: Column, words: Words) -> list[dict[str, Any]]:

@@ -75,7 +75,7 @@ def check(name: str, folder: Path, base: ModelRef) -> dict[str, Any]:
     path = folder / WEIGHTS
     if not path.is_file():
         raise UnsupportedAdapter(adapter=name, problem=_no_weights(folder))
-    table, start = _table(name, path)
+    table, start = tensor_table(name, path)
     shapes = {key: tuple(entry["shape"]) for key, entry in table.items()}
     modules = _modules(name, shapes)
     if known := _base_shapes(base):
@@ -122,7 +122,7 @@ def _no_weights(folder: Path) -> Any:
     return both(f"it holds no {WEIGHTS}", f"其中没有 {WEIGHTS}")
 
 
-def _table(name: str, path: Path) -> tuple[dict[str, Any], int]:
+def tensor_table(name: str, path: Path) -> tuple[dict[str, Any], int]:
     """A safetensors file's tensors by key, PEFT's endings cut off; and where the data begin."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -166,7 +166,7 @@ def _base_shapes(base: ModelRef) -> Shapes:
     """The base's weights by module, (out, in); empty where its files are not on this machine."""
     found: Shapes = {}
     for path in sorted(Path(base.location).glob("*.safetensors")):
-        table, _ = _table(base.name, path)
+        table, _ = tensor_table(base.name, path)
         found |= {_plain(key): tuple(entry["shape"]) for key, entry in table.items()}
     return found
 

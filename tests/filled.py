@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlmodel import Session, SQLModel, select
 
+from factors import write_factors
 from notes import add_notes
 from shared import datasets, db, results
 from shared.benchmarks import read_benchmark
@@ -179,8 +180,7 @@ def add_adapters(session: Session, now: float) -> None:
         add_curve(session, job.id, now, steps=60)
         folder = store().attempt_folder(job.id, 1) / "out"
         folder.mkdir(parents=True)
-        (folder / "adapter_config.json").write_text('{"r": 8}')
-        (folder / "adapter_model.safetensors").write_bytes(bytes(2048))
+        write_factors(folder, spec.name, parents)
         digest = seal(folder)
         facts: dict[str, Any] = {"steps": 60, "loss": 1.25, "template": "auto"}
         facts |= {"dataset": TRAINING} if method in ("train", "refresh") else {}

@@ -6,6 +6,7 @@ from dashboard import address, language, moments, parts, queries
 from dashboard.comparing import plots
 from dashboard.comparing.arms import made_of
 from dashboard.comparing.files import exports
+from dashboard.comparing.modules import inside
 from dashboard.comparing.verdicts import verdicts
 from dashboard.costs import costs
 from dashboard.language import Words
@@ -129,6 +130,7 @@ def detail(words: Words, name: str) -> None:
     items(words, table)
     st.subheader(words("votes.title"), anchor=False)
     voting(words, name)
+    inside(words, table)
     made_of(words, table)
     costs(words, table)
     st.subheader(words("compare.about"), anchor=False)

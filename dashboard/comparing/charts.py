@@ -27,10 +27,17 @@ def diverging(theme: str, end: float) -> alt.Scale:
     return alt.Scale(domain=[-end, 0, end], range=colours, clamp=True, interpolate="rgb")
 
 
-def _ink(theme: str, strong: str) -> Any:
-    """Text on a cell: the page's ink, or its opposite where the cell is strongly coloured."""
-    plain, opposite = ("#E4EBEB", "#12181A") if theme == "dark" else ("#1B2526", "#FFFFFF")
-    return alt.condition(strong, alt.value(opposite), alt.value(plain))
+def ink(value: float, end: float, theme: str) -> str:
+    """The colour of text on a cell of `diverging(theme, end)`: what can be read better there."""
+    stops = DIVERGING["dark" if theme == "dark" else "light"]
+    place = (max(-1.0, min(1.0, value / end)) + 1) / 2 * (len(stops) - 1)
+    left = min(int(place), len(stops) - 2)
+    pair = [[int(stop[at : at + 2], 16) / 255 for at in (1, 3, 5)] for stop in stops[left:][:2]]
+    mixed = [one + (place - left) * (other - one) for one, other in zip(*pair, strict=True)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mixed]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    # Contrast to white against contrast to black (WCAG 2.2).
+    return "#FFFFFF" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "#000000"
 
 
 def heat_rows(table: ComparisonTable, words: Words) -> list[dict[str, Any]]:
@@ -79,22 +86,34 @@ def heatmap(table: ComparisonTable, words: Words, theme: str) -> tuple[Drawn, in
             alt.Tooltip("p:N", title="p (Holm)"),
         ],
     )
-    made = _cells(base, "strength", diverging(theme, 4), theme, "abs(datum.strength) > 3.2")
+    made = _cells(base, rows, "strength", 4, theme)
     return made, _ROW * len(benchmarks) + 40
 
 
 def _axis(orient: str, limit: int) -> alt.Axis:
     return alt.Axis(
-        orient=cast(Any, orient), labelLimit=limit, labelAngle=0, ticks=False, domain=False
+        orient=cast(Any, orient),
+        labelLimit=limit,
+        labelAngle=0,
+        ticks=False,
+        domain=False,
+        labelFlush=False,
     )
 
 
-def _cells(base: alt.Chart, field: str, scale: alt.Scale, theme: str, strong: str) -> Drawn:
+def _cells(
+    base: alt.Chart, rows: list[dict[str, Any]], field: str, end: float, theme: str
+) -> Drawn:
+    for row in rows:
+        row["ink"] = ink(row[field], end, theme)
+    scale = diverging(theme, end)
     squares = base.mark_rect(cornerRadius=3, stroke="#808C8E", strokeOpacity=0.25).encode(
         color=alt.Color(f"{field}:Q", scale=scale, legend=None)
     )
-    text = base.mark_text(fontSize=12).encode(text="text:N", color=_ink(theme, strong))
-    return alt.layer(squares, text)
+    text = base.mark_text(fontSize=12).encode(
+        text="text:N", color=alt.Color("ink:N", scale=None, legend=None)
+    )
+    return alt.layer(squares, text).resolve_scale(color="independent")
 
 
 def duel_rows(duels: Sequence[Duel], words: Words) -> list[dict[str, Any]]:
@@ -130,7 +149,7 @@ def win_matrix(duels: Sequence[Duel], words: Words, theme: str) -> tuple[Drawn, 
             alt.Tooltip("p:N", title="p (Holm)"),
         ],
     )
-    made = _cells(base, "lead", diverging(theme, 0.5), theme, "abs(datum.lead) > 0.4")
+    made = _cells(base, rows, "lead", 0.5, theme)
     return made, _ROW * len(arms) + 40
 
 
@@ -165,7 +184,7 @@ def recovered(found: Sequence[Recovered], words: Words) -> tuple[Drawn, int] | N
     ]  # fmt: skip
     base = alt.Chart(alt.Data(values=rows))
     y = alt.Y("place:N", sort=places, title=None, axis=_axis("left", 220))
-    x = alt.X("low:Q", title=words("compare.recovered.axis"))
+    x = alt.X("low:Q", title=words("compare.recovered.axis"), axis=alt.Axis(tickCount=8))
     colour = alt.Color("arm:N", scale=alt.Scale(domain=list(colours)), legend=None)
     ends = alt.Chart(alt.Data(values=[{"end": 0}, {"end": 1}])).mark_rule(
         strokeDash=[4, 3], color=charts.GREY

@@ -31,7 +31,7 @@ def picture(table: ComparisonTable, language: Language) -> bytes | None:
     plots = [
         plot.properties(
             title=f"{column.benchmark} · {column.metric.title[language]}",
-            width=420, height=charts.forest_height(table, column) - 90,
+            width=420, height=charts.forest_height(table, column) - 70,
         )
         for column in table.columns
         if column.primary and (plot := charts.forest(table, column, words)) is not None

@@ -116,3 +116,34 @@ def test_the_archive_has_a_report_in_each_language_with_the_command_that_repeats
 def test_one_markdown_file_holds_both_languages_the_readers_first(pool: Path) -> None:
     text = files.bilingual(_built(), "zh")
     assert text.index("有帮助") < text.index("Helped")
+
+
+def test_text_on_every_cell_of_a_heat_map_can_be_read() -> None:
+    for theme in ("light", "dark"):
+        stops = charts.DIVERGING[theme]
+        for place, ground in enumerate(stops):
+            value = place / (len(stops) - 1) * 2 - 1
+            assert _contrast(ground, charts.ink(value, 1, theme)) >= 4.5
+
+
+def _contrast(one: str, other: str) -> float:
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    lights = sorted((light(one), light(other)))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def test_inside_an_adapter_its_parents_are_offered_and_the_choice_is_a_link(
+    pool: Path, open_page: Open
+) -> None:
+    app = open_page("compare", name=filled.COMPARISON)
+    chooser = app.button_group(key="address.compare.inside")
+    offered = [option.content for option in chooser.proto.options]
+    assert offered == ["Norm of ΔW", "Effective rank", "Cosine to native", "Cosine to second",
+                       "Sign conflicts"]  # fmt: skip
+    chooser.set_value("conflicts").run()
+    assert app.query_params["inside"] == "conflicts"
+    assert not app.exception
