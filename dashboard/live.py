@@ -1,19 +1,22 @@
 """The parts of a job's page that change while it runs: progress, curves, log."""
 
-import streamlit as st
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeGuard
 
-from dashboard import audit_view, charts, moments, parts, queries
+import streamlit as st
+from sqlmodel import Session
+
+from dashboard import audit_view, curves, job_log, moments, parts, queries, series
 from dashboard.language import Words
 from shared import db, jobs
-from shared.errors import Language, explain
-from shared.tables import Attempt, Job, JobState, LogLine, MetricPoint
+from shared.config import settings
+from shared.errors import explain
+from shared.tables import Attempt, Job, JobState
 from shared.why import Answer, why
 
-#: Seconds between two looks at a job that runs or waits.
-REFRESH = 2
-LOG_LINES = 400
-#: A log of this many lines is shown whole; a longer one scrolls.
-LOG_FITS = 14
+#: Seconds between two looks at a job that runs or waits, and at what need not be so fresh.
+REFRESH, SLOWLY = 2, 10
 
 
 def progress(words: Words, job: Job, attempt: Attempt | None, now: float, left: float | None):
@@ -28,19 +31,9 @@ def progress(words: Words, job: Job, attempt: Attempt | None, now: float, left: 
     text = f"{phase} · {attempt.done:,} / {attempt.total:,} {unit}"
     if left is not None:
         text += " · " + words("job.left", length=moments.length(left, words))
+        text += " · " + words("job.ends", time=moments.clock(now + left)[11:16])
     st.progress(min(1.0, attempt.done / attempt.total), text=text)
     st.caption(words("job.elapsed", length=moments.length(now - attempt.started_at, words)))
-
-
-def seconds_left(attempt: Attempt | None, points: list[MetricPoint]) -> float | None:
-    """By the pace of this attempt's last 50 points; None before there are five."""
-    if attempt is None or not attempt.total or attempt.unit != "steps":
-        return None
-    own = [point for point in points if point.epoch == attempt.epoch][-50:]
-    if len(own) < 5 or own[-1].step <= own[0].step:
-        return None
-    pace = (own[-1].at - own[0].at) / (own[-1].step - own[0].step)
-    return max(0.0, pace * (attempt.total - attempt.done))
 
 
 def why_waiting(words: Words, job: Job, waits: Answer, needed: list[Job]) -> None:
@@ -74,72 +67,77 @@ def failure(words: Words, job: Job) -> None:
         st.info(text, icon=":material/info:")
 
 
-def curves(words: Words, points: list[MetricPoint]) -> None:
-    """The loss, and on request every other number the job reported."""
-    names = list(dict.fromkeys(name for point in points for name in point.values))
-    if not names:
-        return
-    names.sort(key=lambda name: name != "loss")
-    chosen = st.segmented_control(
-        words("job.curve"),
-        names,
-        default=names[0],
-        required=True,
-        format_func=words.codes("metric"),
-        key="job.curve",
-        label_visibility="collapsed",
-    )
-    name = chosen if chosen in names else names[0]
-    values = [
-        (point.step, float(point.values[name]))
-        for point in points
-        if isinstance(point.values.get(name), int | float)
-    ]
-    title = words.code("metric", name)
-    st.echarts_chart(
-        charts.curve(values, title, words), height=300, key=f"job.chart.{name}", alt=title
-    )
+@dataclass(frozen=True)
+class Drawn:
+    """What the page was laid out for; when it is no longer so, the whole page is drawn again."""
+
+    state: str
+    curves: bool
 
 
-def log(words: Words, lines: list[LogLine], total: int) -> None:
-    """The end of the log, as the job wrote it."""
-    if not lines:
-        st.caption(words("job.log.empty"))
-        return
-    text = "\n".join(_log_line(line, words.language) for line in lines)
-    if total > len(lines):
-        st.caption(words("job.log.tail", shown=f"{len(lines):,}", total=f"{total:,}"))
-    long = text.count("\n") >= LOG_FITS
-    with st.container(height=360 if long else "content", autoscroll=long, border=False):
-        st.code(text, language=None, wrap_lines=True)
-
-
-def _log_line(line: LogLine, language: Language) -> str:
-    mark = "" if line.level in ("info", audit_view.LEVEL) else f"{line.level.upper()} "
-    return f"{moments.clock(line.at)[11:]}  {mark}{line.said(language)}"
-
-
-def panel(words: Words, job_id: str) -> JobState:
-    """Everything of a job that moves; returns its state."""
+def head(words: Words, job_id: str) -> Drawn:
+    """Why it waits, how far it is, how it ended."""
     with db.reading() as session:
         job = jobs.find(session, job_id)
         attempt = queries.latest_attempts(session, [job.id]).get(job.id)
         waits, needed = why(session, job), jobs.needs(session, job.id)
-        points = jobs.metrics(session, job.id)
-        lines = queries.log_tail(session, job.id, LOG_LINES)
-        total = queries.log_length(session, job.id)
-        audited = queries.lines_of_level(session, job.id, audit_view.LEVEL)
+        course = read(session, job)
         now = queries.now(session)
     failure(words, job)
     why_waiting(words, job, waits, needed)
-    progress(words, job, attempt, now, seconds_left(attempt, points))
-    if points:
-        left, right = st.columns([3, 2], gap="medium")
-        with left:
-            curves(words, points)
-        with right:
-            log(words, lines, total)
-    else:
-        log(words, lines, total)
+    left = course.seconds_left(attempt.done, attempt.total) if _in_steps(attempt) else None
+    progress(words, job, attempt, now, left)
+    return Drawn(job.state, bool(course.curves))
+
+
+def read(session: Session, job: Job) -> series.Course:
+    """The job's curves up to now."""
+    return series.course(settings().database, job.id).look(session, job.id, job.epoch)
+
+
+def _in_steps(attempt: Attempt | None) -> TypeGuard[Attempt]:
+    return attempt is not None and attempt.unit == "steps"
+
+
+def losses(words: Words, job_id: str) -> None:
+    """The large chart."""
+    with db.reading() as session:
+        course = read(session, jobs.find(session, job_id))
+    curves.losses(words, course)
+
+
+def others(words: Words, job_id: str) -> None:
+    """The small charts."""
+    with db.reading() as session:
+        course = read(session, jobs.find(session, job_id))
+    curves.others(words, course)
+
+
+def log(words: Words, job_id: str) -> None:
+    """The log."""
+    with db.reading() as session:
+        job = jobs.find(session, job_id)
+    job_log.show(words, job)
+
+
+def audit(words: Words, job_id: str) -> None:
+    """What was found in the data before the first step."""
+    with db.reading() as session:
+        job = jobs.find(session, job_id)
+        audited = queries.lines_of_level(session, job.id, audit_view.LEVEL)
     audit_view.show(words, job, audited)
-    return JobState(job.state)
+
+
+def part(draw: Callable[[Words, str], Any], words: Words, job_id: str, every: float | None) -> None:
+    """Draw a part of the page that goes on by itself every so many seconds.
+
+    Each is a fragment of its own: the browser takes over one after another, so that no update
+    keeps it from a click for long.
+    """
+
+    @st.fragment(run_every=every, key=f"job.{draw.__name__}")
+    def fragment() -> None:
+        with parts.guard(words):
+            draw(words, job_id)
+
+    fragment()

@@ -28,23 +28,12 @@ def now(session: Session) -> float:
     return session.scalar(select(db_now())) or 0.0
 
 
-def kind_counts(session: Session) -> dict[str, int]:
-    """How many jobs there are of each kind."""
-    return dict(session.exec(select(Job.kind, func.count()).group_by(Job.kind)).all())
-
-
 def latest_attempts(session: Session, ids: Sequence[str]) -> dict[str, Attempt]:
     """The newest attempt of each job that has one."""
     rows = session.exec(
         select(Attempt).where(col(Attempt.job_id).in_(ids)).order_by(col(Attempt.epoch))
     )
     return {attempt.job_id: attempt for attempt in rows}
-
-
-def log_tail(session: Session, job_id: str, lines: int) -> list[LogLine]:
-    """The last lines of a job's log, in order."""
-    query = select(LogLine).where(LogLine.job_id == job_id).order_by(col(LogLine.id).desc())
-    return list(session.exec(query.limit(lines)).all())[::-1]
 
 
 def lines_of_level(session: Session, job_id: str, level: str) -> list[LogLine]:

@@ -1,14 +1,12 @@
 """One job, by `?id=`: progress, curves, log, attempts, events, spec; cancel and retry."""
 
-import json
-
 import streamlit as st
 
-from dashboard import language, live, moments, parts, queries
+from dashboard import job_details, language, live, moments, parts, queries
 from dashboard.language import Words
 from shared import db, jobs
-from shared.errors import GraftError, explain
-from shared.tables import Attempt, Event, Job, JobState
+from shared.errors import GraftError
+from shared.tables import Job, JobState
 
 _AGAIN, _REFUSED = "job.again", "job.refused"
 
@@ -16,12 +14,16 @@ _AGAIN, _REFUSED = "job.again", "job.refused"
 def summary(words: Words, job: Job) -> None:
     """Who asked for it, when, and how long it took."""
     ended = job.started_at is not None and job.finished_at is not None
+    project = "" if job.project == "default" else f" · {job.project}"
     took = (job.finished_at or 0.0) - (job.started_at or 0.0) if ended else None
     parts.facts(
         [
             (words("jobs.id"), job.id),
             (words("jobs.kind"), words.code("kind", job.kind)),
-            (words("jobs.user"), job.user),
+            (
+                words("jobs.user"),
+                job.user + project,
+            ),
             (words("jobs.host"), job.host or "–"),
             (words("job.submitted"), moments.clock(job.created_at)),
             (words("jobs.took"), moments.length(took, words)),
@@ -82,6 +84,12 @@ def actions(words: Words, job: Job, made: tuple[str, str] | None) -> None:
             words("job.retry"), icon=":material/replay:", key="job.retry"
         ):
             confirm(words, "retry", job)
+        st.page_link(
+            "app_pages/submit.py",
+            label=words("job.clone"),
+            icon=":material/content_copy:",
+            query_params={"like": job.id},
+        )
         if made is not None:
             page, name = made
             st.page_link(
@@ -92,86 +100,30 @@ def actions(words: Words, job: Job, made: tuple[str, str] | None) -> None:
             )
 
 
-@st.fragment(run_every=live.REFRESH)
-def moving(words: Words, job_id: str, state: str) -> None:
-    """The live part; the whole page is drawn again when the job's state has changed."""
-    with parts.guard(words):
-        if live.panel(words, job_id) != state:
+def moving(words: Words, job: Job) -> None:
+    """The live parts; the whole page is drawn again when the job's state has changed."""
+    ended = JobState(job.state).is_final
+    drawn: list[live.Drawn] = []
+
+    def head(words: Words, job_id: str) -> None:
+        found = live.head(words, job_id)
+        if not drawn:
+            drawn.append(found)
+        elif drawn[0] != found:
             st.rerun()
 
-
-@st.fragment
-def still(words: Words, job_id: str) -> None:
-    """The same part of a job that has ended."""
-    with parts.guard(words):
-        live.panel(words, job_id)
-
-
-def attempts_table(words: Words, rows: list[Attempt]) -> None:
-    """Each run of the job on a host."""
-    if not rows:
-        st.caption(words("job.attempts.empty"))
-        return
-    st.dataframe(
-        [
-            {
-                words("job.attempt"): row.epoch,
-                words("jobs.host"): row.host,
-                words("job.device"): row.device,
-                words("job.outcome"): words.code("outcome", row.outcome or "running"),
-                words("job.reached"): f"{row.done:,} / {row.total:,}" if row.total else "–",
-                words("job.started"): moments.clock(row.started_at),
-                words("jobs.took"): moments.length(
-                    row.ended_at - row.started_at if row.ended_at else None, words
-                ),
-                words("job.why"): explain(row.error, words.language),
-            }
-            for row in rows
-        ],
-        hide_index=True,
-        alt=words("job.attempts"),
-    )
-
-
-def events_table(words: Words, rows: list[Event]) -> None:
-    """What happened to the job, oldest first."""
-    st.dataframe(
-        [
-            {
-                words("job.when"): moments.clock(row.at),
-                words("job.event"): words.code("event", row.kind),
-                words("job.actor"): row.actor,
-                words("job.data"): json.dumps(
-                    {key: value for key, value in row.data.items() if value is not None},
-                    ensure_ascii=False,
-                )
-                if row.data
-                else "",
-            }
-            for row in rows
-        ],
-        hide_index=True,
-        alt=words("job.events"),
-    )
-
-
-def details(words: Words, job: Job) -> None:
-    """What does not move much: attempts, events, spec."""
-    with db.reading() as session:
-        attempts, events = jobs.attempts(session, job.id), jobs.history(session, job.id)
-    names = ("attempts", "events", "spec")
-    tabs = st.tabs([words(f"job.{name}") for name in names])
-    with tabs[0]:
-        attempts_table(words, attempts)
-    with tabs[1]:
-        events_table(words, events)
-    with tabs[2]:
-        text = json.dumps(job.spec, ensure_ascii=False, indent=2)
-        st.code(text, language="json")
-        st.download_button(
-            words("job.spec.save"), text, f"{job.name}.json", "application/json",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+    fast, slow = (None, None) if ended else (live.REFRESH, live.SLOWLY)
+    live.part(head, words, job.id, fast)
+    if drawn and drawn[0].curves:
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            live.part(live.losses, words, job.id, fast)
+            live.part(live.others, words, job.id, slow)
+        with right:
+            live.part(live.log, words, job.id, fast)
+    else:
+        live.part(live.log, words, job.id, fast)
+    live.part(live.audit, words, job.id, slow)
 
 
 def main() -> None:
@@ -189,11 +141,8 @@ def main() -> None:
     parts.header(job.name)
     actions(words, job, made)
     summary(words, job)
-    if JobState(job.state).is_final:
-        still(words, job.id)
-    else:
-        moving(words, job.id, job.state)
-    details(words, job)
+    moving(words, job)
+    job_details.show(words, job)
 
 
 main()

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 import filled
 from shared import db, jobs
-from shared.tables import JobState
+from shared.tables import Attempt, JobState, LogLine
 from visitors import ROW, Visitor, browser, healthy, press, served
 
 __all__ = ["browser", "served"]
@@ -105,3 +105,28 @@ def test_a_saved_view_opens_the_same_rows_in_the_other_language(served: Visitor)
     other.wait_for_url(re.compile(r"state=succeeded&kind=fuse"))
     page.context.close()
     other.context.close()
+
+
+def test_progress_and_the_log_go_on_by_themselves_and_survive_a_reload(served: Visitor) -> None:
+    with db.reading() as session:
+        job = jobs.find(session, "longer")
+    page = served.open(f"/job?id={job.id}")
+    expect(page.get_by_text("training · 30 / 100 steps")).to_be_visible()
+    with db.writing() as session:
+        attempt = session.get_one(Attempt, (job.id, 1))
+        attempt.done = 60
+        session.add(attempt)
+        session.add(LogLine(job_id=job.id, epoch=1, text="half of it is done", at=job.created_at))
+    expect(page.get_by_text("training · 60 / 100 steps")).to_be_visible()
+    expect(page.get_by_text("half of it is done")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("training · 60 / 100 steps")).to_be_visible()
+    page.get_by_role("textbox", name="Search the log").fill("HALF")
+    page.get_by_role("textbox", name="Search the log").press("Enter")
+    expect(page.get_by_text("The last 1 lines that hold it, of 31")).to_be_visible()
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert download.value.path().read_text("utf-8").count("\n") == 31
+    healthy(page)
+    page.context.close()

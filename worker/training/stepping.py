@@ -62,8 +62,16 @@ def step(
         "grad_norm": norm,
         "tokens_per_s": tokens / seconds,
         "labels_per_s": labels / seconds,
+        **_memory(weights[0].device),
         **sums,
     }
+
+
+def _memory(device: torch.device) -> dict[str, float]:
+    """The most that was allocated on the GPU so far, MiB; nothing elsewhere."""
+    if device.type != "cuda":
+        return {}
+    return {"gpu_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20)}
 
 
 @torch.no_grad()
