@@ -41,15 +41,18 @@ class Setting:
     steps: int
     batch_size: int
     device: str
+    learning_rate: float
+    precision: str
     files: Mapping[str, DataFile]
 
     @property
     def learning(self) -> dict[str, Any]:
         """How every adapter is trained, natives and transfers alike."""
         return {
-            "rank": RANK, "alpha": 2.0 * RANK, "learning_rate": 1e-3, "max_steps": self.steps,
-            "batch_size": self.batch_size, "seed": self.seed, "max_length": self.max_length,
-            "checkpoint_every": 1_000_000,
+            "rank": RANK, "alpha": 2.0 * RANK, "learning_rate": self.learning_rate,
+            "max_steps": self.steps, "batch_size": self.batch_size, "seed": self.seed,
+            "max_length": self.max_length, "checkpoint_every": 1_000_000,
+            "precision": self.precision,
         }  # fmt: skip
 
     @property
@@ -259,6 +262,7 @@ def judged(
     spec = {
         "kind": "evaluate", "name": "e", "base_model": base.name, "adapters": list(slots),
         "benchmarks": [file.name for file in benchmarks], "max_new_tokens": setting.max_new_tokens,
+        "precision": setting.precision,
     }  # fmt: skip
     if setting.device == "cuda":
         spec["batch_tokens"] = 1 << 16

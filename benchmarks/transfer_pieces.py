@@ -15,7 +15,7 @@ from benchmarks import transfer_arms as arms
 from benchmarks.transfer_arms import Made, Setting
 from benchmarks.transfer_proxy import proxy_values
 from benchmarks.transfer_rows import rows_of, values_row
-from benchmarks.transfer_tasks import TASKS, Size, Task, files, off_task, write
+from benchmarks.transfer_tasks import TASKS, Size, Task, files, write
 from benchmarks.transfer_weights import by_weights
 from shared.errors import NoAnswers, NoOp
 from shared.orders import AdapterFiles
@@ -103,7 +103,8 @@ class _Bench:
             task=piece.task, seed=piece.seed, max_new_tokens=self.task.max_new_tokens,
             max_length=self.task.max_length, steps=size.steps, batch_size=size.batch_size,
             device=piece.device,
-            files=files(self.task, off_task(piece.data, size), piece.work),
+            files=files(self.task, piece.data, size, piece.work), learning_rate=size.learning_rate,
+            precision=size.precision,
         )  # fmt: skip
 
     def place(self, what: str, base: str = "", task: str = "") -> Path:
@@ -158,8 +159,8 @@ def _native(bench: _Bench) -> list[dict[str, Any]]:
 
 def _few(bench: _Bench) -> list[dict[str, Any]]:
     data = bench.setting.files["few"]
-    made = arms.trained(bench.setting, bench.host, data, 100, bench.place("few"))
-    return bench.judged({"native, 100 labels": made})
+    made = arms.trained(bench.setting, bench.host, data, bench.piece.size.few, bench.place("few"))
+    return bench.judged({"native, few labels": made})
 
 
 def _answers(bench: _Bench) -> list[dict[str, Any]]:
@@ -218,7 +219,7 @@ def _weights(bench: _Bench) -> list[dict[str, Any]]:
     piece = bench.piece
     made = by_weights(
         bench.setting, bench.donor, bench.host, bench.place("weights"),
-        across=piece.base == HOSTS["cross"],
+        across=piece.base == HOSTS["cross"], draws=piece.size.draws,
     )  # fmt: skip
     rows = bench.judged(made)
     shutil.rmtree(bench.place("weights"), ignore_errors=True)

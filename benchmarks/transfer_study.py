@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.report import result, show
 from benchmarks.transfer_pieces import AT_HOME, DONOR, HOSTS, WAITS, Piece, run
 from benchmarks.transfer_table import best, table
-from benchmarks.transfer_tasks import SIZES, TASKS, files, off_task
+from benchmarks.transfer_tasks import SIZES, TASKS, files
 
 
 def pieces(options: argparse.Namespace) -> list[Piece]:
@@ -134,9 +134,7 @@ def main() -> None:
     if not options.report:
         size = SIZES[options.size]
         for task in options.tasks:
-            files(
-                TASKS[task](options.data, size), off_task(options.data, size), options.out / "work"
-            )
+            files(TASKS[task](options.data, size), options.data, size, options.out / "work")
         undone = work(pieces(options), path, options.processes, options.until)
     report(options, read(path))
     if undone:

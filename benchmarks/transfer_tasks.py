@@ -26,15 +26,30 @@ class Size:
     steps: int
     batch_size: int
     off_task: int
+    learning_rate: float = 1e-3
+    precision: str = "auto"
+    #: Whether choices are judged by the bits that the right label costs, not by accuracy.
+    label_bits: bool = False
+    #: Labelled rows of the small budget, the longest dialogue in characters, tokens of an answer.
+    few: int = 100
+    dialogue: int = 900
+    answer: int = 128
+    summary: int = 64
+    #: Draws of the random control for each seed.
+    draws: int = 5
 
 
-#: Sizes by name. `fit` is what one GPU does in some minutes, `cpu` what two cores do in an hour.
+#: Sizes by name. `fit` is what one GPU does in some minutes, `cpu` what two cores do in some hours,
+#: `hour` what half a core does in about an hour: ten steps, which is enough for a native gain.
 SIZES = {
     "full": Size(rows=2000, items=600, generated=250, steps=300, batch_size=32, off_task=60),
     "fit": Size(rows=1600, items=400, generated=200, steps=150, batch_size=32, off_task=40),
     "cpu": Size(rows=600, items=200, generated=60, steps=80, batch_size=16, off_task=8),
+    "hour": Size(rows=40, items=32, generated=12, steps=10, batch_size=4, off_task=2,
+                 learning_rate=3e-3, precision="bf16", label_bits=True, few=10, dialogue=450,
+                 answer=64, summary=32, draws=2),
     "quick": Size(rows=24, items=8, generated=3, steps=12, batch_size=4, off_task=2),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,15 +81,27 @@ def _shuffled(rows: list[dict[str, Any]], seed: int = 17) -> list[dict[str, Any]
     return rows
 
 
+def _labelled(item: dict[str, Any]) -> Row:
+    """A choice item as a row that answers with the right choice."""
+    label = item["choices"][item["answer"]].strip()
+    return {"instruction": item["prompt"], "input": "", "output": label}
+
+
+def _continued(name: str, lang: str, row: Row) -> dict[str, Any]:
+    """A row as an item judged by the bits that its output costs after the prompt."""
+    context = render(f"alpaca-{lang}", row["instruction"], row["input"])
+    return {"id": name, "lang": lang, "continuation": row["output"], "context": context}
+
+
 def _choice(name: str, lang: str, train: str, test: str) -> Callable[[Path, Size], Task]:
     def build(data: Path, size: Size) -> Task:
         rows = _shuffled(read_json(data / "understanding" / train))[: size.rows]
-        taught = [
-            {"instruction": row["prompt"], "input": "", "output": row["choices"][row["answer"]]}
-            for row in rows
-        ]
-        taught = [row | {"output": row["output"].strip()} for row in taught]
+        taught = [_labelled(row) for row in rows]
         items = read_json(data / "understanding" / test)[: size.items]
+        if size.label_bits:
+            held_out = [_labelled(item) for item in items]
+            priced = [_continued(f"{name}{n}", lang, row) for n, row in enumerate(held_out)]
+            return Task(name, lang, "bits_per_byte", 8, 256, taught, priced, held_out)
         asked = [{"instruction": item["prompt"], "input": "", "output": ""} for item in items]
         return Task(name, lang, "accuracy", 8, 256, taught, items, asked)
 
@@ -83,13 +110,13 @@ def _choice(name: str, lang: str, train: str, test: str) -> Callable[[Path, Size
 
 def _summaries(data: Path, size: Size) -> Task:
     rows = _shuffled(read_json(data / "summarisation" / "dialogsum_en_train.jsonl"))
-    short = [row for row in rows if len(row["prompt"]) < 900][: size.rows]
+    short = [row for row in rows if len(row["prompt"]) < size.dialogue][: size.rows]
     taught = [
         {"instruction": row["prompt"], "input": "", "output": row["references"][0]} for row in short
     ]
     items = read_json(data / "summarisation" / "dialogsum_en.jsonl")
-    items = [item for item in items if len(item["prompt"]) < 900][: size.generated]
-    return Task("summary", "en", "rougeL", 64, 400, taught, items, [])
+    items = [item for item in items if len(item["prompt"]) < size.dialogue][: size.generated]
+    return Task("summary", "en", "rougeL", size.summary, 400, taught, items, [])
 
 
 def _answers(data: Path, size: Size) -> Task:
@@ -97,13 +124,11 @@ def _answers(data: Path, size: Size) -> Task:
     rows = _shuffled(read_json(data / "instruct" / "alpaca_en.json"))
     rows = [row for row in rows if 20 < len(row["output"]) < 500 and len(row["input"]) < 300]
     taught = [{key: row[key] for key in ("instruction", "input", "output")} for row in rows]
-    items = [
-        {"id": f"a{number}", "lang": "en", "continuation": row["output"],
-         "context": render("alpaca-en", row["instruction"], row["input"])}
-        for number, row in enumerate(taught[-size.items :])
-    ]  # fmt: skip
     held_out = taught[-size.items :]
-    return Task("answers", "en", "bits_per_byte", 128, 256, taught[: size.rows], items, held_out)
+    items = [_continued(f"a{number}", "en", row) for number, row in enumerate(held_out)]
+    return Task(
+        "answers", "en", "bits_per_byte", size.answer, 256, taught[: size.rows], items, held_out
+    )
 
 
 TASKS: dict[str, Callable[[Path, Size], Task]] = {
@@ -129,13 +154,15 @@ def off_task(data: Path, size: Size) -> list[dict[str, Any]]:
     return read_json(data / "continuation" / f"{OFF_TASK}.jsonl")[: size.off_task]
 
 
-def files(task: Task, off: list[dict[str, Any]], folder: Path) -> dict[str, DataFile]:
-    """Training rows, benchmark and off-task benchmark of a task."""
-    return dict(_files(task, off, folder / "data"))
+def files(task: Task, data: Path, size: Size, folder: Path) -> dict[str, DataFile]:
+    """Training rows, few of them, benchmark and off-task benchmark of a task."""
+    return dict(_files(task, off_task(data, size), size.few, folder / "data"))
 
 
-def _files(task: Task, off: list[dict[str, Any]], folder: Path) -> Iterator[tuple[str, DataFile]]:
+def _files(
+    task: Task, off: list[dict[str, Any]], few: int, folder: Path
+) -> Iterator[tuple[str, DataFile]]:
     yield "train", write(f"{task.name}-train", task.train, folder)
-    yield "few", write(f"{task.name}-few", task.train[:100], folder)
+    yield "few", write(f"{task.name}-few", task.train[:few], folder)
     yield "test", write(task.name, task.items, folder)
     yield "off", write(OFF_TASK, off, folder)

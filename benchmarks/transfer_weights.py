@@ -10,14 +10,20 @@ from benchmarks.transfer_arms import Made, Setting
 from shared.errors import NoOp
 from shared.orders import AdapterFiles, BaseFiles
 
-#: Draws of the random control, averaged item by item.
-RANDOM_DRAWS = 5
-
 
 def by_weights(
-    setting: Setting, donor: AdapterFiles, host: BaseFiles, folder: Path, *, across: bool
+    setting: Setting,
+    donor: AdapterFiles,
+    host: BaseFiles,
+    folder: Path,
+    *,
+    across: bool,
+    draws: int,
 ) -> dict[str, Made]:
-    """Every arm by name; `across` adds the seed's swap, which needs bases of two families."""
+    """Every arm by name; `across` adds the seed's swap, which needs bases of two families.
+
+    The random control is drawn `draws` times, to be averaged item by item.
+    """
     texts = {"dataset": setting.files["train"].name}
     copy = {"method": "copy", "resize": "pad"}
     turned = arms.shuffled_layers(donor, folder / "turned", setting.seed)
@@ -38,8 +44,8 @@ def by_weights(
     }  # fmt: skip
     copied, carried = made["copy"].folder, made["Procrustes"].folder
     if copied is not None:
-        for draw in range(RANDOM_DRAWS):
-            seed = setting.seed * RANDOM_DRAWS + draw
+        for draw in range(draws):
+            seed = setting.seed * draws + draw
             where = folder / f"random{draw}"
             made[f"control: random, same norm#{draw}"] = arms.random_like(copied, where, seed)
     if carried is not None:

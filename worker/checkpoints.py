@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
-from shared.errors import BadBase, InvalidSpec, NoOp, UnsupportedAdapter
+from shared.errors import BadBase, InvalidSpec, NoOp, UnsupportedAdapter, both
 from shared.orders import BaseFiles
 from worker.architectures import tokenizer_of
 from worker.quantisation import quantised
@@ -228,6 +228,15 @@ def _read_adapter(folder: Path, name: str) -> tuple[LoraConfig, dict[str, Tensor
         raise UnsupportedAdapter(adapter=name, problem=_first_line(wrong)) from wrong
     if not isinstance(config, LoraConfig):
         raise UnsupportedAdapter(adapter=name, problem=f"it is {config.peft_type}, not LoRA")
+    # NaNs make a donor look like one that changes nothing, and an arm like a very bad one.
+    if broken := [key for key, value in weights.items() if not torch.isfinite(value).all()]:
+        raise UnsupportedAdapter(
+            adapter=name,
+            problem=both(
+                f"{_some(broken)} holds NaN or infinite values",
+                f"{_some(broken)} 含有 NaN 或无穷大",
+            ),
+        )
     config.inference_mode = True
     return config, weights
 
@@ -249,10 +258,10 @@ def _inject(model: Any, config: LoraConfig, slot: str) -> PeftModel:
 
 def _misfit(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> str:
     """Which weights have no place, no value or another shape; empty when all fit."""
-    both = sorted(expected.keys() & weights.keys())
+    shared = sorted(expected.keys() & weights.keys())
     shapes = [
         f"{key}: {list(weights[key].shape)} for a place of {list(expected[key].shape)}"
-        for key in both
+        for key in shared
         if weights[key].shape != expected[key].shape
     ]
     problems = {

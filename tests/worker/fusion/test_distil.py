@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fusions import base_files, fusion_order, load, logits
+from donors import read
+from fusions import base_files, fusion_order, load, logits, relative, with_added
 from shared.errors import NoOp
 from shared.orders import DataFile
 from shared.specs import TrainingSpec
@@ -122,7 +123,9 @@ def test_the_host_moves_towards_what_the_donor_does(
     assert made.facts["alignment"] == "bytes"
     assert 0.5 < made.facts["taught_share"] <= 1
     assert made.facts["kept"] == 2
-    assert float((logits(load(tiny_glm, made.folder)) - logits(load(tiny_glm))).abs().max()) > 0
+    found, dense = logits(load(tiny_glm, made.folder)), with_added(tiny_glm, read(made.folder))
+    assert relative(found, logits(dense)) < 1e-5
+    assert float((found - logits(load(tiny_glm))).abs().max()) > 0
     begun = [line for line in report.lines if "begins with" in line]
     assert len(begun) == (start == "copy")
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fusions import base_files, fusion_order, load, logits
+from donors import read
+from fusions import base_files, fusion_order, load, logits, relative, with_added
 from shared.errors import NoAnswers, NoOp
 from shared.orders import DataFile, WorkOrder
 from shared.specs import TrainingSpec
@@ -105,7 +106,9 @@ def test_a_host_adapter_learns_what_the_donor_says(
     assert made.facts["template"] == "alpaca-en"
     assert made.facts["answering_minutes"] > 0
     assert made.facts["training_minutes"] > 0
-    assert float((logits(load(tiny_glm, made.folder)) - logits(load(tiny_glm))).abs().max()) > 0
+    found, dense = logits(load(tiny_glm, made.folder)), with_added(tiny_glm, read(made.folder))
+    assert relative(found, logits(dense)) < 1e-5
+    assert float((found - logits(load(tiny_glm))).abs().max()) > 0
     losses = [values["loss"] for _, values in report.steps]
     assert losses[-1] < losses[0] - 0.5
     stored = json.loads((made.folder / "graft.json").read_text(encoding="utf-8"))
