@@ -26,6 +26,7 @@ from shared.errors import BadBase, InvalidSpec, NoOp, UnsupportedAdapter, both
 from shared.orders import BaseFiles
 from worker.architectures import tokenizer_of
 from worker.quantisation import quantised
+from worker.routing import route, routed
 
 #: Beside an adapter's weights: its template, base, figures.
 FACTS_NAME = "graft.json"
@@ -126,6 +127,8 @@ def attach_adapter(model: Any, folder: Path, *, name: str = "", slot: str = "def
         detach_adapter(adapted, slot)
         raise UnsupportedAdapter(adapter=name, problem=problem)
     set_peft_model_state_dict(adapted, weights, adapter_name=slot)
+    if routed(folder):
+        route(adapted, folder, slot, name)
     adapted.set_adapter(slot, inference_mode=True)
     return adapted.eval()
 

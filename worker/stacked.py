@@ -35,6 +35,9 @@ def stackable(adapted: PeftModel, slot: str) -> bool:
 
 
 def _plain(part: Any, slot: str) -> bool:
+    # A hook on the first factor routes it (Arrow), which the stack would not see.
+    if slot in part.lora_A and part.lora_A[slot]._forward_hooks:
+        return False
     based_on = type(part) is Linear and isinstance(part.base_layer, nn.Linear | Conv1D)
     return based_on and slot not in part.lora_variant and slot not in part.merged_adapters
 

@@ -17,6 +17,7 @@ from shared.specs import (
     WeightedSum,
 )
 from shared.specs.base import Spec
+from shared.specs.fusion.arrow import Arrow
 from shared.specs.fusion.averages import ModelStock, Slerp
 from shared.specs.fusion.compression import CompressThenMerge, LoraLego
 from shared.specs.fusion.learned import AlphaSearch, LoraHub, LoraSoups
@@ -28,6 +29,7 @@ from shared.specs.fusion.spectral import IsoC, IsoCts, TsvMerge
 from shared.specs.fusion.warm_start import WarmStart
 from shared.specs.fusion.wudi import Wudi
 from worker.checkpoints import write_facts
+from worker.fusion.arrow import arrow
 from worker.fusion.averages import model_stock, slerp
 from worker.fusion.compression import compress_then_merge
 from worker.fusion.copy import copy
@@ -51,6 +53,7 @@ from worker.reporting import AdapterResult, Report
 #: One function for each parameters class of `shared.specs.FUSION_METHODS`.
 METHODS: dict[type[Spec], Callable[[WorkOrder, Any, Report], AdapterResult]] = {
     WeightedSum: weighted_sum,
+    Arrow: arrow,
     **dict.fromkeys((*RULES, Sce), sparse),
     ModelStock: model_stock,
     Slerp: slerp,

@@ -22,6 +22,7 @@ from worker.fusion.base_weights import BaseWeights
 from worker.fusion.dora import dora_update
 from worker.fusion.factors import Factors
 from worker.fusion.refusals import REFUSED, refuse_special
+from worker.routing import routed
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -81,6 +82,8 @@ class CanonicalAdapter:
         self._accepts = accepts or Accepts()
         self.config = _read_config(name, folder)
         refuse_special(name, self.config, self._accepts.settings)
+        if routed(folder):
+            raise self._unreadable(REFUSED["arrow_config"])
         self._extra = _Extra()
         self.modules = self._describe(_shapes(name, self._path))
         #: Share of each DoRA module's energy that its conversion dropped, once it was read.

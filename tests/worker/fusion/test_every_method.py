@@ -43,6 +43,7 @@ _WITH_EXAMPLES = sorted(
 )
 #: Where each method stands beside an independent dense implementation.
 REFERENCES = {
+    "arrow": "test_arrow.py::test_pefts_own_router_gives_the_same_logits",
     "alpha_search": "test_learned.py::test_the_weights_lower_the_loss_and_the_result_is_their_sum",
     "breadcrumbs": "test_dense_references.py::test_the_method_is_its_dense_formula",
     "compress_then_merge": "test_dense_references.py::"
