@@ -10,6 +10,9 @@ from shared.people.actors import Actor
 from shared.people.permissions import Action, authorise
 from shared.tables import Attempt, Host, Job, JobState
 
+#: A host that has not been heard of for this long is taken to be away.
+AWAY_SECONDS = 60.0
+
 
 @dataclass(frozen=True)
 class Busy:
@@ -17,6 +20,15 @@ class Busy:
 
     job: Job
     attempt: Attempt
+
+
+def standing(host: Host, now: float) -> str:
+    """How a host is: up, draining, in trouble, or away."""
+    if now - host.heartbeat_at > AWAY_SECONDS:
+        return "away"
+    if not host.accepting:
+        return "draining"
+    return "in trouble" if host.trouble else "up"
 
 
 def find(session: Session, name: str) -> Host:

@@ -9,23 +9,15 @@ from shared import db
 from shared import hosts as host_service
 from shared.cli.output import duration, emit, note, table
 from shared.cli.parts import Command
-from shared.cli.session import AWAY_SECONDS, now, require_database
+from shared.cli.session import now, require_database
 from shared.errors import explain
-from shared.hosts import Busy
+from shared.hosts import Busy, standing
 from shared.language import language, say
 from shared.people.actors import local_actor
 from shared.phases import phase_words
 from shared.tables import Host
 
 _STATES = {"away": "失联", "up": "在线", "draining": "排空中", "in trouble": "有故障"}
-
-
-def _state(host: Host, at: float) -> str:
-    if at - host.heartbeat_at > AWAY_SECONDS:
-        return "away"
-    if not host.accepting:
-        return "draining"
-    return "in trouble" if host.trouble else "up"
 
 
 def _look() -> tuple[list[Host], dict[str, list[Busy]], float]:
@@ -41,7 +33,7 @@ def hosts() -> None:
     rows = []
     data = []
     for host in found:
-        state = _state(host, at)
+        state = standing(host, at)
         on_it = running.get(host.name, [])
         taken = len({card for each in on_it for card in each.attempt.cards})
         shown = say(state, _STATES[state])

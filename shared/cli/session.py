@@ -8,11 +8,9 @@ from sqlmodel import Session, col, func, select
 from shared import schema
 from shared.clock import db_now
 from shared.config import settings
+from shared.hosts import AWAY_SECONDS
 from shared.people.actors import local_actor
 from shared.tables import Host
-
-#: A host that has not been heard of for this long is taken to be away.
-AWAY_SECONDS = 60.0
 
 
 def whoami() -> str:

@@ -157,3 +157,23 @@ class FolderTaken(UserError):
     """The folder "{folder}" exists and is not empty. Name a new or an empty one."""
 
     zh = "目录“{folder}”已存在且非空。请换一个新的或空的目录。"
+
+
+class KeyReused(UserError):
+    """The idempotency key "{key}" already made job {job} ("{name}"), which is another request.
+    Use a new key for each request."""
+
+    zh = "幂等键“{key}”已用于任务 {job}（“{name}”），与本次请求不同。请为每个请求使用新的键。"
+
+
+class TooLarge(UserError):
+    """The request is larger than {limit} MiB. Send less at once; register large files on the
+    pool's machine with `graft datasets add`."""
+
+    zh = "请求超过 {limit} MiB。请减少单次发送的内容；大文件请在资源池的机器上用 `graft datasets add` 登记。"
+
+
+class BadJson(UserError):
+    """The request's JSON cannot be used: {problem}."""
+
+    zh = "请求的 JSON 不可用：{problem}。"

@@ -1,0 +1,10 @@
+"""The dashboard's pages and its API, from one process at one address."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.api import mounted
+
+#: `streamlit run` finds this name and serves it.
+app = st.App(Path(__file__).with_name("app.py"), routes=[mounted()])

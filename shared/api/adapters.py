@@ -1,0 +1,51 @@
+"""Adapters: found, looked at, fetched, and brought in from elsewhere."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared import db, imports, results
+from shared.api.archives import unpack
+from shared.api.desk import Desk
+from shared.api.things import AdapterAnswer
+from shared.api.told import told_adapter
+from shared.storage import store
+
+
+class Adapters(Desk):
+    """The adapters of the pool. Methods that name one raise UnknownAdapter."""
+
+    def list(self, *, base: str = "", text: str = "") -> Sequence[AdapterAnswer]:
+        """Published adapters, newest first."""
+        with db.reading() as session:
+            found = results.adapters(session, base_model=base, text=text)
+        return [told_adapter(self, each) for each in found]
+
+    def get(self, name: str) -> AdapterAnswer:
+        """An adapter with its lineage."""
+        with db.reading() as session:
+            found = results.adapter(session, name)
+            return told_adapter(self, found, results.lineage(session, name))
+
+    def folder(self, name: str) -> Path:
+        """Where its files lie on this machine, fetched first where the store is remote."""
+        with db.reading() as session:
+            found = results.adapter(session, name)
+        return store().open_path(found.uri)
+
+    def upload(
+        self, name: str, archive: Path, *, base: str, template: str = "auto"
+    ) -> AdapterAnswer:
+        """Register the adapter in a zip file: safetensors only, every number of it looked at.
+
+        Raises UnsupportedAdapter, UnknownBase, NameTaken, NoOp, Forbidden.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            unpack(archive, name, Path(folder))
+            return self.add(name, Path(folder), base=base, template=template)
+
+    def add(self, name: str, folder: Path, *, base: str, template: str = "auto") -> AdapterAnswer:
+        """Register a folder in PEFT's format. Raises as `upload`."""
+        with db.writing() as session:
+            made = imports.add(session, name, folder, base, template, actor=self.actor)
+            return told_adapter(self, made)

@@ -1,0 +1,84 @@
+"""Schemathesis throws what the description allows, and what it forbids, at every operation."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import from_schema
+from schemathesis.engine.events import NonFatalError, ScenarioFinished
+from schemathesis.engine.run import PhaseName
+from schemathesis.schemas import BaseSchema
+from starlette.applications import Starlette
+
+import filled
+from dashboard.api import mounted
+from shared import db
+from shared.people.actors import Actor
+from shared.people.tokens import Scope
+from shared.people.tokens import create as make_token
+
+#: Bytes of a file, rules across the fields of a spec, and a baseline that must be an arm are
+#: beyond what a schema can say: there 422 is a right answer to data of the right shape.
+BEYOND_THE_SCHEMA = (
+    "submit", "study", "plan", "upload_adapter", "upload_dataset", "comparison", "export",
+    "add_samples",
+)  # fmt: skip
+#: Thousands of cases each: every field of every spec. `study` stands for them.
+LARGE = ("submit", "plan")
+ACCEPTED = ["2xx", "401", "403", "404", "409", "429"]
+
+
+def _config(token: str) -> SchemathesisConfig:
+    data: dict[str, Any] = {
+        "seed": 1,
+        "headers": {"Authorization": f"Bearer {token}"},
+        "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
+        "generation": {"allow-x00": False, "max-examples": 4},
+        "operations": [
+            {
+                "include-operation-id": name,
+                "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
+                "phases": {"coverage": {"enabled": name not in LARGE}},
+            }
+            for name in BEYOND_THE_SCHEMA
+        ],
+    }
+    return SchemathesisConfig.from_dict(data)
+
+
+@pytest.fixture
+def api(pool: Path) -> BaseSchema:
+    """The API on a pool that has been used, as one sees it from another machine."""
+    with db.writing() as session:
+        admin = Actor.admin(filled.USER)
+        token = make_token(session, filled.USER, Scope.ADMIN, actor=admin).text
+    app = Starlette(routes=[mounted()])
+    return schemathesis.openapi.from_asgi("/api/openapi.json", app, config=_config(token))
+
+
+def test_every_operation_keeps_its_description(api: BaseSchema) -> None:
+    wrong: list[str] = []
+    tested: set[str] = set()
+    phases: set[PhaseName] = set()
+    for event in from_schema(api).execute():
+        if isinstance(event, NonFatalError):
+            wrong.append(f"{event.label}: {event.value}")
+        if isinstance(event, ScenarioFinished) and event.recorder.checks:
+            phases.add(event.phase)
+            tested.add(str(event.label))
+            wrong += _failures(event)
+    assert wrong == []
+    assert len(tested - {"Stateful tests"}) == len(list(api.get_all_operations()))
+    assert {PhaseName.COVERAGE, PhaseName.FUZZING, PhaseName.STATEFUL_TESTING} <= phases
+
+
+def _failures(event: ScenarioFinished) -> list[str]:
+    return [
+        f"{event.phase} {event.label}: {check.name}: {check.failure_info.failure}\n"
+        f"{check.failure_info.code_sample}"
+        for checks in event.recorder.checks.values()
+        for check in checks
+        if check.failure_info is not None
+    ]
