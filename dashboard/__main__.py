@@ -9,7 +9,7 @@ from shared.config import settings
 from shared.errors import GraftError
 from shared.language import language
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).with_name("serve.py")
 
 
 def command() -> list[str]:
