@@ -6,12 +6,16 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlmodel import select
 
 from dashboard.api.languages import reader
+from shared import db
 from shared.api.pool import Pool
+from shared.config import settings
 from shared.errors import Unauthenticated, both
 from shared.people.actors import Actor, local_actor
 from shared.people.tokens import actor_of_token
+from shared.tables import Account
 
 _bearer = HTTPBearer(
     auto_error=False, description="A token of `graft tokens new`; needless on this machine."
@@ -35,9 +39,15 @@ def _actor(request: Request, given: HTTPAuthorizationCredentials | None) -> Acto
         return actor_of_token(given.credentials)
     if "authorization" in request.headers:
         raise Unauthenticated(problem=both("send a bearer token", "请发送 bearer 令牌"))
-    if is_local(request):
+    if is_local(request) and not _has_people():
         return local_actor()
     raise Unauthenticated(problem=both("no token was sent", "未发送令牌"))
+
+
+def _has_people() -> bool:
+    """Has the pool accounts? Then this machine may have several users, who show who they are."""
+    with db.reading() as session:
+        return session.exec(select(Account.name).limit(1)).first() is not None
 
 
 def is_local(request: Request) -> bool:
@@ -47,6 +57,8 @@ def is_local(request: Request) -> bool:
     of another site makes a browser here send, by its own name or by one that resolves to here.
     """
     headers = request.headers
+    if not _loopback(settings().dashboard_address):
+        return False
     if any(name in headers for name in _FORWARDED):
         return False
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):

@@ -1,0 +1,35 @@
+"""Calling the API in this process, as a program of this machine or of another one."""
+
+import asyncio
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+
+from dashboard.api import mounted
+
+
+class Caller:
+    """Sends requests to the API as if from an address, to a dashboard of that name."""
+
+    def __init__(self, address: str, host: str) -> None:
+        self._app = Starlette(routes=[mounted()])
+        self._address = address
+        self._base = f"http://{host}/api/v1/"
+
+    def __call__(self, method: str, path: str, **request: Any) -> httpx.Response:
+        return asyncio.run(self._send(method, path, request))
+
+    async def _send(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app, client=(self._address, 50_000))
+        async with httpx.AsyncClient(transport=transport, base_url=self._base) as client:
+            return await client.request(method, path, **request)
+
+    def get(self, path: str, **request: Any) -> httpx.Response:
+        return self("GET", path, **request)
+
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        return self("POST", path, **request)
+
+    def put(self, path: str, **request: Any) -> httpx.Response:
+        return self("PUT", path, **request)
