@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from shared import knowledge, results
 from shared.clock import db_now
+from shared.specs import MAKERS
 from shared.submission import LIVE
 from shared.tables import (
     Adapter,
@@ -75,7 +76,8 @@ def file_choices(session: Session, kind: str) -> list[Choice]:
 
 def adapter_choices(session: Session) -> list[Choice]:
     """Published adapters, newest first, after those on their way."""
-    coming = session.exec(select(Job).where(col(Job.state).in_(LIVE), Job.kind != "evaluate")).all()
+    made = (col(Job.state).in_(LIVE), col(Job.kind).in_(MAKERS))
+    coming = session.exec(select(Job).where(*made)).all()
     found = [
         Choice(
             job.name,

@@ -4,7 +4,7 @@ An estimate to pack jobs by, not a promise: a training that runs out is tried on
 the micro-batch.
 """
 
-from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec
+from shared.specs import AnySpec, ChatSpec, EvaluationSpec, FusionSpec
 from shared.specs.base import LoraParameters
 from shared.specs.fusion.learned import FromExamples
 from shared.tables import ModelRef
@@ -18,14 +18,17 @@ SLACK = 1.2
 ACTIVATIONS = 36
 #: Bytes a parameter of a base in 8 and in 4 bits, scales included.
 _WIDTHS = {"8": 1.05, "4": 0.6}
+#: Tokens of a conversation before the answer, of each arm of a chat.
+CONVERSATION = 2048
 
 
-def predict(spec: TrainingSpec | FusionSpec | EvaluationSpec, base: ModelRef | None) -> int:
+def predict(spec: AnySpec, base: ModelRef | None) -> int:
     """MiB on one card; 0, whole cards, where the base's size is not known.
 
     Weights at 2 or 4 bytes a parameter; for a training also 16 bytes for each LoRA parameter
     (weight, gradient, two moments in fp32), the activations of one micro-batch and one chunk of
-    logits; for an evaluation the keys and values of one batch.
+    logits; for an evaluation the keys and values of one batch, for a chat those
+    of one conversation an arm.
     """
     if isinstance(spec, FusionSpec) and not spec.host_base:
         # Only a method that looks at examples loads the donors' base, whose size is not known here.
@@ -38,6 +41,9 @@ def predict(spec: TrainingSpec | FusionSpec | EvaluationSpec, base: ModelRef | N
     if isinstance(spec, EvaluationSpec):
         cache = 2 * spec.batch_tokens * base.layers * base.hidden_size * width
         return _rounded(weights + cache)
+    if isinstance(spec, ChatSpec):
+        tokens = len(spec.arms()) * (CONVERSATION + spec.max_new_tokens)
+        return _rounded(weights + 2 * tokens * base.layers * base.hidden_size * width)
     if isinstance(spec, FusionSpec):
         weights *= 2  # the donor's base answers, the host base learns
     if not isinstance(params, LoraParameters):

@@ -16,11 +16,10 @@ from shared.columns import short_id
 from shared.errors import NameTaken, QueueFull, both
 from shared.people.actors import Actor
 from shared.people.permissions import Action, authorise
-from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec
+from shared.specs import AnySpec
 from shared.submission import Admission, admit_all, base_of, settled
 from shared.tables import Job, JobState, Limit, ModelRef
 
-AnySpec = TrainingSpec | FusionSpec | EvaluationSpec
 _TABLES = SQLModel.metadata.tables
 _JOB, _SHARE = _TABLES["job"], _TABLES["share"]
 #: Rows of one INSERT: enough to amortise the round trip, small enough to keep memory flat.

@@ -21,7 +21,10 @@ from shared.errors import (
 from shared.formats.mixing import parse_parts
 from shared.specs import (
     BASE_ARM,
+    MAKERS,
     TRANSFERS,
+    AnySpec,
+    ChatSpec,
     EvaluationSpec,
     FusionSpec,
     Texts,
@@ -33,7 +36,6 @@ from shared.specs.fusion.same_base import VLLM_RANKS, SameBase, Weighted
 from shared.tables import Adapter, Comparison, Job, JobState, ModelRef
 from shared.templates import check_source
 
-AnySpec = TrainingSpec | FusionSpec | EvaluationSpec
 #: Names looked up in one statement.
 _NAMES = 500
 LIVE = (JobState.QUEUED, JobState.RUNNING)
@@ -98,7 +100,26 @@ def _admit(session: Session, spec: AnySpec) -> Admission:
         return Admission()
     if isinstance(spec, FusionSpec):
         return _admit_fusion(session, spec)
+    if isinstance(spec, ChatSpec):
+        return _admit_chat(session, spec)
     return _admit_evaluation(session, spec)
+
+
+def _admit_chat(session: Session, spec: ChatSpec) -> Admission:
+    base_models.find(session, spec.base_model)
+    _refuse_twice("adapters", spec.adapters)
+    if spec.knowledge:
+        knowledge.resolve(session, spec.knowledge)
+    donors = [donor(session, name) for name in spec.adapters]
+    _check_base(session, donors, spec.base_model)
+    return _needs(donors)
+
+
+def _refuse_twice(field_name: str, names: Sequence[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        names_twice = ", ".join(twice)
+        problem = both(f"{names_twice} is listed twice", f"{names_twice} 重复出现")
+        raise InvalidSpec(field=field_name, problem=problem)
 
 
 def _check_template(spec: TrainingSpec) -> None:
@@ -120,7 +141,7 @@ def _check_free(session: Session, specs: Sequence[AnySpec]) -> None:
     """Raises NameTaken for the first name that is there, on its way, or asked for twice."""
     for makes, table, thing in (
         (("evaluate",), Comparison, both("comparison", "对比")),
-        (("train", "fuse"), Adapter, both("adapter", "适配器")),
+        (MAKERS, Adapter, both("adapter", "适配器")),
     ):
         names = [spec.name for spec in specs if spec.kind in makes]
         taken = {name for name, count in Counter(names).items() if count > 1}
@@ -195,12 +216,8 @@ def _admit_evaluation(session: Session, spec: EvaluationSpec) -> Admission:
     base_models.find(session, spec.base_model)
     for name in spec.benchmarks:
         datasets.find(session, name, "benchmark")
-    for field_name, names in (("adapters", spec.adapters), ("benchmarks", spec.benchmarks)):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            names_twice = ", ".join(twice)
-            problem = both(f"{names_twice} is listed twice", f"{names_twice} 重复出现")
-            raise InvalidSpec(field=field_name, problem=problem)
+    _refuse_twice("adapters", spec.adapters)
+    _refuse_twice("benchmarks", spec.benchmarks)
     if spec.knowledge:
         knowledge.resolve(session, spec.knowledge)
     if spec.baseline not in spec.arms():
@@ -229,7 +246,7 @@ def settled(session: Session, spec: AnySpec) -> AnySpec:
 
     Raises what `shared.knowledge.resolve` raises.
     """
-    if not isinstance(spec, EvaluationSpec) or not spec.knowledge:
+    if not isinstance(spec, EvaluationSpec | ChatSpec) or not spec.knowledge:
         return spec
     if "@" not in spec.knowledge:
         knowledge.retire_due(session, spec.knowledge)
@@ -256,7 +273,7 @@ def donor(session: Session, name: str) -> Donor:
     coming = session.exec(
         select(Job).where(
             Job.name == name,
-            Job.kind != "evaluate",
+            col(Job.kind).in_(MAKERS),
             col(Job.state).in_(LIVE),
         )
     ).first()

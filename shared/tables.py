@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
+from shared.chat_tables import ChatTurn as ChatTurn
+from shared.chat_tables import ChatVote as ChatVote
 from shared.columns import json_column, short_id, time_column
 from shared.errors import Language
 from shared.machines import Host as Host
@@ -21,6 +23,8 @@ from shared.samples import KnowledgeBase as KnowledgeBase
 from shared.samples import KnowledgeRevision as KnowledgeRevision
 from shared.samples import Proposal as Proposal
 from shared.samples import SampleVersion as SampleVersion
+from shared.reports import LogLine as LogLine
+from shared.reports import MetricPoint as MetricPoint
 from shared.scores import Comparison as Comparison
 from shared.scores import Evaluation as Evaluation
 from shared.scores import ItemResult as ItemResult
@@ -175,37 +179,6 @@ class Checkpoint(SQLModel, table=True):
     step: int = Field(primary_key=True)
     uri: str = ""
     created_at: float = time_column(0.0)
-
-
-class MetricPoint(SQLModel, table=True):
-    """The numbers of one step."""
-
-    __table_args__ = (Index("metric_of_job", "job_id", "step"),)
-
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    job_id: str = Field(foreign_key="job.id")
-    epoch: int
-    step: int
-    values: dict[str, Any] = json_column()
-    at: float = time_column(0.0)
-
-
-class LogLine(SQLModel, table=True):
-    """One line of a job's log; `zh` where it has Chinese words of its own."""
-
-    __table_args__ = (Index("log_of_job", "job_id", "id"),)
-
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
-    job_id: str = Field(foreign_key="job.id")
-    epoch: int
-    level: str = "info"
-    text: str = Field(default="", sa_type=Text)
-    zh: str | None = Field(default=None, sa_type=Text)
-    at: float = time_column(0.0)
-
-    def said(self, language: Language) -> str:
-        """The line in the reader's language."""
-        return self.zh if language == "zh" and self.zh is not None else self.text
 
 
 class Event(SQLModel, table=True):

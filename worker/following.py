@@ -9,15 +9,19 @@ from shared.claims import Claim
 from shared.errors import StoreAway, both
 from shared.storage import store
 from worker.journal import Journal
+from worker.talk import Talk
 from worker.traces import Tail, Trace, is_final
 
 
 class Follower:
     """Reads the files of one attempt's trace as they grow; a context manager."""
 
-    def __init__(self, claim: Claim, journal: Journal, trace: Trace) -> None:
+    def __init__(
+        self, claim: Claim, journal: Journal, trace: Trace, talk: Talk | None = None
+    ) -> None:
         self.claim = claim
         self.journal = journal
+        self.talk = talk
         #: The runner's last word, once it was said.
         self.final: dict[str, Any] | None = None
         self._tails = [Tail(trace.events, self._event), Tail(trace.output, self._output)]
@@ -39,6 +43,10 @@ class Follower:
         if is_final(event):
             # Not counted as taken: whoever comes after this worker needs to hear it too.
             self.final = event
+        elif event["type"] == "said":
+            # Nor is this: the latest words replace the earlier ones, however often they are heard.
+            if self.talk is not None:
+                self.talk.event(event)
         elif self.journal.knows("events", end):
             self.journal.remember(event)
         else:

@@ -10,7 +10,7 @@ from shared import base_models, datasets, knowledge, results
 from shared.claims import Claim
 from shared.formats.mixing import parse_parts
 from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
-from shared.specs import EvaluationSpec, FusionSpec, Texts, TrainingSpec, parse_spec
+from shared.specs import ChatSpec, EvaluationSpec, FusionSpec, Texts, TrainingSpec, parse_spec
 from shared.specs.fusion.learned import FromExamples
 from shared.storage import Store, damage
 from shared.tables import Adapter, Attempt, Checkpoint, Dataset
@@ -55,6 +55,11 @@ def order_for(
         ]
         found = [datasets.find(session, name, "benchmark") for name in spec.benchmarks]
         order.benchmarks = [_file(store, each) for each in found]
+        if spec.knowledge:
+            order.knowledge = knowledge.freeze(session, spec.knowledge, store)
+    elif isinstance(spec, ChatSpec):
+        order.base = _base(session, spec.base_model)
+        order.adapters = [_adapter(session, store, name) for name in spec.adapters]
         if spec.knowledge:
             order.knowledge = knowledge.freeze(session, spec.knowledge, store)
     else:

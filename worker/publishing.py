@@ -8,7 +8,7 @@ from shared import results
 from shared.claims import Claim
 from shared.evaluations import read_result
 from shared.orders import WorkOrder
-from shared.specs import EvaluationSpec, FusionSpec
+from shared.specs import ChatSpec, EvaluationSpec, FusionSpec
 from shared.storage import store
 from shared.tables import Job
 
@@ -24,10 +24,12 @@ def upload(claim: Claim, order: WorkOrder) -> str:
 def publish(
     session: Session, claim: Claim, order: WorkOrder, uri: str, described: dict[str, Any]
 ) -> None:
-    """Record the adapter or the evaluation in `order.out`, uploaded to `uri`.
+    """Record the adapter or the evaluation in `order.out`, uploaded to `uri`; a chat leaves none.
 
     `described` is the runner's result event: sha256, bytes and, of an adapter, rank and facts.
     """
+    if isinstance(order.spec, ChatSpec):
+        return
     job = session.get(Job, claim.job_id)
     user = job.user if job is not None else ""
     if isinstance(order.spec, EvaluationSpec):

@@ -66,13 +66,18 @@ class LineReport:
     def checkpoint(self, step: int, folder: Path) -> None:
         self.send("checkpoint", step=step, folder=str(folder))
 
+    def said(self, turn: int, answers: dict[str, Any], *, answered: bool) -> None:
+        """What the arms of a chat have written so far in answer to a question."""
+        self.send("said", turn=turn, answers=answers, answered=answered)
+
     def stop_requested(self) -> bool:
         return self._stop
 
 
 def preload() -> None:
     """Import what jobs need, without touching a device."""
-    for engine in ("torch", "peft", "worker.training", "worker.fusion", "worker.evaluation"):
+    for engine in ("torch", "peft", "worker.training", "worker.fusion", "worker.evaluation",
+                   "worker.chat"):
         import_module(engine)
     transformers_logging = import_module("transformers.utils.logging")
     transformers_logging.disable_progress_bar()
@@ -109,6 +114,7 @@ def _run(order_path: str, report: LineReport, work: Work) -> int:
 
 def _work(order: WorkOrder, report: LineReport) -> dict[str, Any]:
     """Run the engine of the spec's kind, seal its folder, describe it for the supervisor."""
+    from worker.chat import chat
     from worker.evaluation import evaluate
     from worker.fusion import fuse
     from worker.training import train
@@ -119,8 +125,10 @@ def _work(order: WorkOrder, report: LineReport) -> dict[str, Any]:
         made = train(order, report)
     elif order.spec.kind == "fuse":
         made = fuse(order, report)
-    else:
+    elif order.spec.kind == "evaluate":
         evaluate(order, report)
+    else:
+        chat(order, report)
     report.phase("publishing")
     digest = seal(order.out)
     described: dict[str, Any] = {"sha256": digest, "bytes": size_of(order.out)}

@@ -85,8 +85,12 @@ class Stack:
         self._own = None
 
     def rows(self, adapters: Tensor) -> None:
-        """From now on row i is for adapter `adapters[i]`, shape (rows,), in whatever order."""
-        self._own = nn.functional.one_hot(adapters, self.count)
+        """From now on row i is for adapter `adapters[i]`, shape (rows,), in whatever order.
+
+        Row -1 is for none of them: the base.
+        """
+        own = nn.functional.one_hot(adapters.clamp_min(0), self.count)
+        self._own = own * (adapters >= 0)[:, None]
 
     def _adder(self, factors: _Factors) -> Any:
         a, b = factors.a, factors.b

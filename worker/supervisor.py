@@ -26,6 +26,7 @@ from worker.ordering import order_for
 from worker.publishing import publish, upload
 from worker.runner import NO_ROOM
 from worker.runners import Runner, Runners
+from worker.talk import Talk
 from worker.verdicts import Verdict, judge
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Supervisor:
         #: Where the result lies in the store, once it does.
         self._uri = ""
         self._no_cards = False
+        self._talk: Talk | None = None
 
     def refuse_cards(self) -> None:
         """The cards were taken by something outside the pool meanwhile: hand the job back."""
@@ -178,7 +180,9 @@ class Supervisor:
     def _watch(self, runner: Runner, order: WorkOrder) -> int | None:
         """Follow the runner until it has ended; its exit code, None when it is left running."""
         began = time.monotonic() - (self.adopted.age() if self.adopted is not None else 0.0)
-        with Follower(self.claim, self.journal, self.trace) as follower:
+        if order.spec.kind == "chat":
+            self._talk = Talk(self.claim, order.folder)
+        with Follower(self.claim, self.journal, self.trace, self._talk) as follower:
             while True:
                 code = runner.wait(_TICK)
                 follower.read()
@@ -192,6 +196,8 @@ class Supervisor:
 
     def _tick(self, runner: Runner, order: WorkOrder, running_for: float) -> None:
         state = self.journal.flush()
+        if self._talk is not None:
+            self._talk.tick()
         if state == "lost":
             self.lease_lost.set()
         if self.lease_lost.is_set():
@@ -229,6 +235,8 @@ class Supervisor:
         while not self.lease_lost.is_set():
             try:
                 self.journal.flush(final=True)
+                if self._talk is not None:
+                    self._talk.flush()
                 state = self._try_commit(verdict, order)
             except (OperationalError, DBAPIError, StoreAway) as away:
                 logger.warning("job %s: cannot commit yet: %s", self.claim.job_id, away)

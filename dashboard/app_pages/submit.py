@@ -32,7 +32,7 @@ def offers() -> dict[str, list[Choice]]:
 
 def choose_kind(words: Words) -> str:
     """Which kind of job; it stands in the address as `?kind=`."""
-    kinds = list(SPECS)
+    kinds = list(FORMS)
     kind = st.segmented_control(
         words("submit.kind"),
         kinds,

@@ -94,6 +94,7 @@ from shared.errors.records import (
     SealMissing,
 )
 from shared.errors.requests import (
+    ChatEnded,
     AmbiguousJob,
     BadBase,
     BadJson,
@@ -123,6 +124,7 @@ from shared.errors.requests import (
 )
 
 __all__ = [
+    "ChatEnded",
     "LANGUAGES",
     "AddressTaken",
     "AmbiguousJob",

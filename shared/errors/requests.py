@@ -93,6 +93,12 @@ class NotRetryable(UserError):
     zh = "任务 {job} 处于 {state}；只有失败或已取消的任务可以重试。"
 
 
+class ChatEnded(UserError):
+    """Session "{job}" has ended ({state}) and answers no more. Start it again and ask there."""
+
+    zh = "会话 {job} 已结束（{state}），不再回答。请重新开始会话后再提问。"
+
+
 class NotQueued(UserError):
     """Job {job} is {state}; only a queued job's priority can be changed."""
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.errors import InvalidSpec
+from shared.specs.chat import ChatSpec
 from shared.specs.evaluation import BASE_ARM, Choosing, EvaluationSpec
 from shared.specs.fusion import (
     FUSION_METHODS,
@@ -25,16 +26,20 @@ from shared.specs.fusion import (
 from shared.specs.problems import in_words
 from shared.specs.training import TrainingSpec
 
-JobSpec = Annotated[TrainingSpec | FusionSpec | EvaluationSpec, Field(discriminator="kind")]
-SPECS: dict[str, type[TrainingSpec] | type[FusionSpec] | type[EvaluationSpec]] = {
+AnySpec = TrainingSpec | FusionSpec | EvaluationSpec | ChatSpec
+JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
+SPECS: dict[str, type[AnySpec]] = {
     "train": TrainingSpec,
     "fuse": FusionSpec,
     "evaluate": EvaluationSpec,
+    "chat": ChatSpec,
 }
-_adapter: TypeAdapter[TrainingSpec | FusionSpec | EvaluationSpec] = TypeAdapter(JobSpec)
+#: Kinds of jobs that make an adapter.
+MAKERS = ("train", "fuse")
+_adapter: TypeAdapter[AnySpec] = TypeAdapter(JobSpec)
 
 
-def parse_spec(data: dict[str, Any]) -> TrainingSpec | FusionSpec | EvaluationSpec:
+def parse_spec(data: dict[str, Any]) -> AnySpec:
     """The spec that JSON describes.
 
     Raises InvalidSpec naming the first wrong field and what is wrong with it.
@@ -50,8 +55,11 @@ def parse_spec(data: dict[str, Any]) -> TrainingSpec | FusionSpec | EvaluationSp
 __all__ = [
     "BASE_ARM",
     "FUSION_METHODS",
+    "MAKERS",
     "SPECS",
     "TRANSFERS",
+    "AnySpec",
+    "ChatSpec",
     "Choosing",
     "Copy",
     "CrossLora",

@@ -50,6 +50,15 @@ class Library:
                 leaks += chosen.leaks
         return found, leaks
 
+    def nearest(self, question: str, lang: str, most: int) -> list[Sample]:
+        """The most similar samples to a question that anybody may know the answer to, the nearest
+        last."""
+        found = most_similar(
+            self._index, lambda keys: [self._samples[key] for key in keys], question, _REVISION,
+            most, lang=lang, guarded=False,
+        )  # fmt: skip
+        return [hit.sample for hit in found.hits]
+
     def _choose(self, how: Choosing, item: ChoiceItem | GenerateItem, most: int) -> Found:
         choose = most_similar if how == "retrieved" else at_random
         return choose(

@@ -1,6 +1,6 @@
 """Greedy decoding in batches: a finished row leaves the batch instead of being padded on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,10 @@ class Answer:
 
     tokens: list[int]
     finished: bool
+
+
+#: Where answers go: by arm, then by place.
+Answers = Sequence[list[Answer]] | Mapping[int, list[Answer]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,47 +87,57 @@ def decode_all(
         sizes = [len(prompts[place]) + how.max_new_tokens for place in places]
         most = 1 if recurrent else max(1, how.batch_tokens // arms)
         for chosen in batches(sizes, most_tokens=most):
-            batch = _Batch(model, prompts, [places[i] for i in chosen], how, past, stack)
-            batch.run(out, done)
+            rows = [(arm, places[i]) for arm in range(arms) for i in chosen]
+            rest = [prompts[place][length:] for _, place in rows]
+            if stack:
+                stack.blocks()
+            for _ in Batch(model, rows, rest, how, past, stack).steps(out, done):
+                pass
     return out
 
 
-class _Batch:
-    """The rows of one batch that are still being answered."""
+class Batch:
+    """The rows of one batch that are still being answered: (arm, place) each, and its prompt.
+
+    With a stack, rows are one equal block an arm (`Stack.blocks`), or told by `Stack.rows`.
+    """
 
     def __init__(
         self,
         model: Any,
+        rows: Sequence[tuple[int, int]],
         prompts: Sequence[list[int]],
-        places: list[int],
         how: Decoding,
-        past: Beginning | None,
-        stack: Stack | None,
+        past: Beginning | None = None,
+        stack: Stack | None = None,
     ) -> None:
+        """`prompts` are what follows the shared beginning `past`, one for each row."""
         skipped = past.get_seq_length() if past else 0
-        arms = stack.count if stack else 1
-        if stack:
-            stack.blocks()
-        rest = [prompts[place][skipped:] for place in places]
         self._model, self._how, self._stack = model, how, stack
-        self._rows = [(arm, place) for arm in range(arms) for place in places]
+        self._rows = list(rows)
         self._written: list[list[int]] = [[] for _ in self._rows]
-        tokens, seen = _left_padded(rest, model.device)
-        self._tokens, seen = tokens.repeat(arms, 1), seen.repeat(arms, 1)
+        self._tokens, seen = _left_padded(prompts, model.device)
         self._positions = skipped + (seen.cumsum(1) - 1).clamp_min(0)
         self._ran = int(seen.sum())
         beginning = seen.new_ones(len(seen), skipped)
         # One column for each token that will be read; the last answer token never is.
         answer = seen.new_ones(len(seen), how.max_new_tokens - 1)
         self._seen = torch.cat([beginning, seen, answer], 1)
-        self._length = skipped + tokens.shape[1]
+        self._length = skipped + self._tokens.shape[1]
         self._cache: Any = None
         self._recurrent = keeps_state(model)
         if how.packed:
             self._cache = Room(len(self._rows), self._seen.shape[1], past)
 
-    def run(self, out: list[list[Answer]], done: Done) -> None:
-        """Fill `out` at the batch's places."""
+    def growing(self) -> dict[tuple[int, int], list[int]]:
+        """The tokens so far of the rows that are still being answered."""
+        return dict(zip(self._rows, self._written, strict=True))
+
+    def steps(self, out: Answers, done: Done = lambda places, tokens: None) -> Iterator[None]:
+        """Fill `out` at the rows' places; yields after each token of all rows.
+
+        Inference mode, and the adapters that answer, must be switched on at each step.
+        """
         for step in range(1, self._how.max_new_tokens + 1):
             chosen = self._likeliest()
             ended, stay = self._sorted_out(chosen.tolist(), step, out)
@@ -131,9 +145,10 @@ class _Batch:
             if not stay:
                 return
             self._keep(stay, chosen)
+            yield
 
     def _sorted_out(
-        self, ids: list[int], step: int, out: list[list[Answer]]
+        self, ids: list[int], step: int, out: Answers
     ) -> tuple[list[int], list[int]]:
         """Note each row's token; which prompts ended, and the rows that stay in their new order.
 

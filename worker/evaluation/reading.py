@@ -63,9 +63,12 @@ class Reader:
         turns: list[Turn] = []
         for each in examples:
             turns += [Turn("user", each.instruction, each.input), Turn("assistant", each.output)]
-        row = Conversation((*turns, Turn("user", text)))
+        return self.conversation([*turns, Turn("user", text)], lang)
+
+    def conversation(self, turns: Sequence[Turn], lang: str) -> list[int]:
+        """Ids of turns in the template, the last of them a question; not framed, not cut."""
         ids: list[int] = []
-        for piece in pieces(self.template, row, lang=lang):
+        for piece in pieces(self.template, Conversation(tuple(turns)), lang=lang):
             ids += self.ids(piece.text)
             if piece.ends and self.tokenizer.eos_token_id is not None:
                 ids.append(self.tokenizer.eos_token_id)
