@@ -12,6 +12,7 @@ PAGES = (
     ("jobs", "view_list", True),
     ("submit", "add_circle", True),
     ("compare", "balance", True),
+    ("playground", "forum", True),
     ("adapters", "extension", True),
     ("datasets", "table_rows", True),
     ("knowledge", "menu_book", True),

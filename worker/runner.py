@@ -76,8 +76,14 @@ class LineReport:
 
 def preload() -> None:
     """Import what jobs need, without touching a device."""
-    for engine in ("torch", "peft", "worker.training", "worker.fusion", "worker.evaluation",
-                   "worker.chat"):
+    for engine in (
+        "torch",
+        "peft",
+        "worker.training",
+        "worker.fusion",
+        "worker.evaluation",
+        "worker.chat",
+    ):
         import_module(engine)
     transformers_logging = import_module("transformers.utils.logging")
     transformers_logging.disable_progress_bar()

@@ -84,19 +84,22 @@ def actions(words: Words, job: Job, made: tuple[str, str] | None) -> None:
             words("job.retry"), icon=":material/replay:", key="job.retry"
         ):
             confirm(words, "retry", job)
-        st.page_link(
-            "app_pages/submit.py",
-            label=words("job.clone"),
-            icon=":material/content_copy:",
-            query_params={"like": job.id},
-        )
+        if job.kind == "chat":
+            made = ("playground", job.id)
+        else:
+            st.page_link(
+                "app_pages/submit.py",
+                label=words("job.clone"),
+                icon=":material/content_copy:",
+                query_params={"like": job.id},
+            )
         if made is not None:
             page, name = made
             st.page_link(
                 f"app_pages/{page}.py",
                 label=words(f"job.made.{page}"),
                 icon=":material/arrow_forward:",
-                query_params={"name": name},
+                query_params={"id" if page == "playground" else "name": name},
             )
 
 

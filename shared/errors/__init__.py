@@ -94,13 +94,13 @@ from shared.errors.records import (
     SealMissing,
 )
 from shared.errors.requests import (
-    ChatEnded,
     AmbiguousJob,
     BadBase,
     BadJson,
     BadLimit,
     BadName,
     BadSweep,
+    ChatEnded,
     DependencyFailed,
     FolderTaken,
     InvalidSpec,
@@ -124,7 +124,6 @@ from shared.errors.requests import (
 )
 
 __all__ = [
-    "ChatEnded",
     "LANGUAGES",
     "AddressTaken",
     "AmbiguousJob",
@@ -142,6 +141,7 @@ __all__ = [
     "BadTable",
     "Both",
     "ChainBroken",
+    "ChatEnded",
     "DependencyFailed",
     "DiskFull",
     "EmptyData",

@@ -9,7 +9,7 @@ import torch
 
 from shared.orders import WorkOrder
 from shared.retrieval import Sample
-from shared.specs import BASE_ARM, ChatSpec
+from shared.specs import ChatSpec
 from shared.templates import language_of
 from worker.chat.prompting import Speaker
 from worker.chat.speaking import Line, speak

@@ -62,7 +62,7 @@ def speak(arms: Arms, lines: Sequence[Line], how: Decoding) -> Iterator[list[tup
     running = []
     for group in grouped(arms, lines):
         batch = _begun(arms, lines, group, how)
-        running.append((group, batch, batch.steps({arm: over for arm in range(-1, len(lines))})))
+        running.append((group, batch, batch.steps(dict.fromkeys(range(-1, len(lines)), over))))
     while running:
         growing: dict[int, Answer] = {}
         for group, batch, steps in list(running):

@@ -147,9 +147,7 @@ class Batch:
             self._keep(stay, chosen)
             yield
 
-    def _sorted_out(
-        self, ids: list[int], step: int, out: Answers
-    ) -> tuple[list[int], list[int]]:
+    def _sorted_out(self, ids: list[int], step: int, out: Answers) -> tuple[list[int], list[int]]:
         """Note each row's token; which prompts ended, and the rows that stay in their new order.
 
         The last rows move into the places of those that ended, so that few rows move.

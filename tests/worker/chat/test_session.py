@@ -70,8 +70,9 @@ def order(tiny_llama: Path, tmp_path: Path):
         made = WorkOrder(
             job_id="job", epoch=1, spec=ChatSpec.model_validate(values | asked),
             base=base_files(tiny_llama), adapters=adapters, folder=tmp_path / "a1",
-            knowledge=DataFile(name="k@1", path=known, sha256="") if asked.get("knowledge") else None,
         )  # fmt: skip
+        if asked.get("knowledge"):
+            made.knowledge = DataFile(name="k@1", path=known, sha256="")
         for number, each in enumerate(questions, start=1):
             post(made.folder, Question(number=number, text=each) if isinstance(each, str) else each)
         return made
