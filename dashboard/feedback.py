@@ -47,7 +47,7 @@ def form(words: Words, turn: ChatTurn) -> None:
         return
     try:
         with db.writing() as session:
-            knowledge.propose(session, name, Text(question, answer), user=parts.user())
+            knowledge.propose(session, name, Text(question or "", answer or ""), user=parts.user())
     except GraftError as problem:
         parts.failure(problem, words)
         return

@@ -100,8 +100,10 @@ def _pairs(cast: ChatVote) -> Iterator[Vote]:
         return
     # In the order of the screen, so that the share of wins on the left means something.
     for one, other in combinations(cast.arms, 2):
-        if cast.outcome in (one, other):
-            yield one, other, "a" if cast.outcome == one else "b"
+        if cast.outcome == one:
+            yield one, other, "a"
+        elif cast.outcome == other:
+            yield one, other, "b"
 
 
 def sessions(session: Session, user: str, most: int) -> list[Job]:

@@ -23,8 +23,6 @@ from shared.samples import KnowledgeBase as KnowledgeBase
 from shared.samples import KnowledgeRevision as KnowledgeRevision
 from shared.samples import Proposal as Proposal
 from shared.samples import SampleVersion as SampleVersion
-from shared.reports import LogLine as LogLine
-from shared.reports import MetricPoint as MetricPoint
 from shared.scores import Comparison as Comparison
 from shared.scores import Evaluation as Evaluation
 from shared.scores import ItemResult as ItemResult
@@ -179,6 +177,37 @@ class Checkpoint(SQLModel, table=True):
     step: int = Field(primary_key=True)
     uri: str = ""
     created_at: float = time_column(0.0)
+
+
+class MetricPoint(SQLModel, table=True):
+    """The numbers of one step."""
+
+    __table_args__ = (Index("metric_of_job", "job_id", "step"),)
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    job_id: str = Field(foreign_key="job.id")
+    epoch: int
+    step: int
+    values: dict[str, Any] = json_column()
+    at: float = time_column(0.0)
+
+
+class LogLine(SQLModel, table=True):
+    """One line of a job's log; `zh` where it has Chinese words of its own."""
+
+    __table_args__ = (Index("log_of_job", "job_id", "id"),)
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    job_id: str = Field(foreign_key="job.id")
+    epoch: int
+    level: str = "info"
+    text: str = Field(default="", sa_type=Text)
+    zh: str | None = Field(default=None, sa_type=Text)
+    at: float = time_column(0.0)
+
+    def said(self, language: Language) -> str:
+        """The line in the reader's language."""
+        return self.zh if language == "zh" and self.zh is not None else self.text
 
 
 class Event(SQLModel, table=True):

@@ -16,8 +16,8 @@ __all__ = ["browser", "served"]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES: dict[Language, tuple[str, ...]] = {
-    "en": ("Jobs", "New job", "Compare", "Playground", "Adapters", "Datasets", "Knowledge", "Base models",
-           "Hosts"),
+    "en": ("Jobs", "New job", "Compare", "Playground", "Adapters", "Datasets", "Knowledge",
+           "Base models", "Hosts"),
     "zh": ("任务", "新建任务", "对比", "试聊", "适配器", "数据集", "知识库", "底座模型", "主机"),
 }  # fmt: skip
 
