@@ -95,12 +95,11 @@ def rates(found: Iterable[ChatVote]) -> WinRates:
 
 
 def _pairs(cast: ChatVote) -> Iterator[Vote]:
-    if cast.outcome in (TIE, BAD):
-        yield from ((one, other, "tie") for one, other in combinations(cast.arms, 2))
-        return
     # In the order of the screen, so that the share of wins on the left means something.
     for one, other in combinations(cast.arms, 2):
-        if cast.outcome == one:
+        if cast.outcome in (TIE, BAD):
+            yield one, other, "tie"
+        elif cast.outcome == one:
             yield one, other, "a"
         elif cast.outcome == other:
             yield one, other, "b"
