@@ -47,7 +47,9 @@ def form(words: Words, turn: ChatTurn) -> None:
         return
     try:
         with db.writing() as session:
-            knowledge.propose(session, name, Text(question or "", answer or ""), user=parts.user())
+            knowledge.propose(
+                session, name, Text(question or "", answer or ""), actor=parts.actor()
+            )
     except GraftError as problem:
         parts.failure(problem, words)
         return

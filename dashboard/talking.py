@@ -136,4 +136,4 @@ def ballot(
 
 def _vote(job_id: str, number: int, outcome: str, names: list[str]) -> None:
     with db.writing() as session:
-        chats.vote(session, job_id, number, outcome, names, user=parts.user())
+        chats.vote(session, job_id, number, outcome, names, actor=parts.actor())

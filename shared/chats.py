@@ -10,6 +10,8 @@ from sqlmodel import Session, SQLModel, col, func, select
 from shared.claims import Claim
 from shared.clock import db_now
 from shared.errors import ChatEnded, InvalidSpec, UnknownJob, both
+from shared.people.actors import Actor
+from shared.people.permissions import Action, authorise
 from shared.tables import ChatTurn, ChatVote, Job, JobState
 from shared.winrates import Vote, WinRates, win_rates
 
@@ -18,21 +20,23 @@ TIE, BAD = "tie", "bad"
 _TABLES = SQLModel.metadata.tables
 
 
-def ask(session: Session, job_id: str, question: str, *, user: str) -> ChatTurn:
+def ask(session: Session, job_id: str, question: str, *, actor: Actor) -> ChatTurn:
     """Put a question to every arm of a session; one that still waits answers when it runs.
 
-    Raises InvalidSpec for an empty question, UnknownJob, or ChatEnded.
+    Only its owner and admins may: the owner is charged. Raises Forbidden, InvalidSpec for an empty
+    question, UnknownJob, or ChatEnded.
     """
     if not question.strip():
         raise InvalidSpec(field="question", problem=both("it is empty", "内容为空"))
     job = session.get(Job, job_id, with_for_update=True)
     if job is None or job.kind != "chat":
         raise UnknownJob(job=job_id)
+    authorise(actor, Action.CHAT, owner=job.user)
     if JobState(job.state).is_final:
         raise ChatEnded(job=job.name, state=job.state)
     last = session.scalar(select(func.max(ChatTurn.number)).where(ChatTurn.job_id == job_id))
     made = ChatTurn(
-        job_id=job_id, number=(last or 0) + 1, question=question.strip(), user=user,
+        job_id=job_id, number=(last or 0) + 1, question=question.strip(), user=actor.user,
         created_at=session.scalar(select(db_now())) or 0.0,
     )  # fmt: skip
     session.add(made)
@@ -63,19 +67,20 @@ def write_answers(
 
 
 def vote(
-    session: Session, job_id: str, number: int, outcome: str, arms: Iterable[str], *, user: str
+    session: Session, job_id: str, number: int, outcome: str, arms: Iterable[str], *, actor: Actor
 ) -> ChatVote:
     """Store which arm's answer a person preferred, `tie` or `bad`; it replaces an earlier vote.
 
-    Raises InvalidSpec for an outcome that is none of these.
+    Raises Forbidden, or InvalidSpec for an outcome that is none of these.
     """
+    authorise(actor, Action.VOTE)
     shown = list(arms)
     if outcome not in (*shown, TIE, BAD):
         known = ", ".join((*shown, TIE, BAD))
         problem = both(f"{outcome} is none of {known}", f"{outcome} 不在 {known} 之中")
         raise InvalidSpec(field="outcome", problem=problem)
     made = ChatVote(
-        job_id=job_id, number=number, user=user, outcome=outcome, arms=shown,
+        job_id=job_id, number=number, user=actor.user, outcome=outcome, arms=shown,
         created_at=session.scalar(select(db_now())) or 0.0,
     )  # fmt: skip
     made = session.merge(made)

@@ -58,7 +58,7 @@ def start(words: Words, values: dict[str, Any]) -> None:
     """Queue a session and open it, or say why it was refused."""
     named = values | {"kind": "chat", "name": f"chat-{short_id()}"}
     try:
-        job = jobs.submit(parse_spec(named), user=parts.user(), project=settings().project)
+        job = jobs.submit(parse_spec(named), actor=parts.actor(), project=settings().project)
     except GraftError as problem:
         parts.failure(problem, words)
         return
@@ -107,7 +107,7 @@ def actions(words: Words, job: Job) -> None:
         if not JobState(job.state).is_final:
             if st.button(words("playground.stop"), icon=":material/stop_circle:",
                          key="playground.stop"):  # fmt: skip
-                jobs.cancel(job.id, user=parts.user())
+                jobs.cancel(job.id, actor=parts.actor())
                 st.rerun()
         elif st.button(words("playground.again"), icon=":material/replay:", type="primary",
                        key="playground.again"):  # fmt: skip
@@ -134,7 +134,7 @@ def conversation(words: Words, job_id: str) -> None:
     )  # fmt: skip
     if question:
         with db.writing() as session:
-            chats.ask(session, job.id, question, user=parts.user())
+            chats.ask(session, job.id, question, actor=parts.actor())
         st.rerun()
 
 

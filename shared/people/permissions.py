@@ -26,6 +26,7 @@ class Action(StrEnum):
     PROPOSE_SAMPLE = "propose-sample"
     APPROVE_SAMPLE = "approve-sample"
     VOTE = "vote"
+    CHAT = "chat"
     REGISTER_MODEL = "register-model"
     DRAIN_HOST = "drain-host"
     SET_LIMITS = "set-limits"
@@ -44,6 +45,7 @@ _ADMINS = {
 }
 #: On a thing that is there: a member may where they own it.
 OWNED = {
+    Action.CHAT,
     Action.CANCEL,
     Action.RETRY,
     Action.REPRIORITISE,
@@ -75,6 +77,7 @@ _WORDS: dict[Action, Both] = {
     Action.PROPOSE_SAMPLE: both("propose samples", "提议样本"),
     Action.APPROVE_SAMPLE: both("decide on this knowledge base's proposals", "审批该知识库的提议"),
     Action.VOTE: both("vote", "投票"),
+    Action.CHAT: both("ask in this session", "在该会话中提问"),
     Action.REGISTER_MODEL: both("add base models", "登记底座模型"),
     Action.DRAIN_HOST: both("drain hosts or take them back", "排空或恢复主机"),
     Action.SET_LIMITS: both("set limits", "设置上限"),

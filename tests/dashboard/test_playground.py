@@ -10,6 +10,7 @@ import filled
 from pages import Open, texts
 from shared import chats, db, jobs, knowledge
 from shared.errors import Language
+from shared.people.actors import Actor
 from shared.specs import ChatSpec
 from shared.tables import ChatTurn, Job, JobState
 
@@ -26,9 +27,9 @@ def small(empty_pool: Path) -> Path:
 def session(state: JobState = JobState.RUNNING, *answers: str) -> str:
     """A session in that state with one question, and what the arms said to it."""
     spec = ChatSpec(name="chat-x", base_model=filled.HOST_BASE, adapters=["native"])
-    made = jobs.submit(spec, user=filled.USER)
+    made = jobs.submit(spec, actor=Actor.admin(filled.USER))
     with db.writing() as writing:
-        chats.ask(writing, made.id, "Why <b>so</b>?", user=filled.USER)
+        chats.ask(writing, made.id, "Why <b>so</b>?", actor=Actor.admin(filled.USER))
         writing.get_one(Job, made.id).state = state
         told: dict[str, Any] = {
             arm: {"text": text, "tokens": 4, "seconds": 2.0, "done": True, "finished": True}

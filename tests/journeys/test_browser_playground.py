@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from processes import until
 from shared import base_models, chats, db, jobs, knowledge
+from shared.people.actors import local_actor
 from shared.storage import seal, store
 from shared.tables import Adapter
 from tiny_bases import write_adapter
@@ -27,7 +28,7 @@ def _adapter(base: Path, name: str) -> None:
         own = base_models.find(session, "tiny").fingerprint
         session.add(Adapter(name=name, uri=uri, sha256=digest, rank=4, method="train",
                             base_model="tiny", base_fingerprint=own))  # fmt: skip
-        knowledge.create(session, "notes", user="tester")
+        knowledge.create(session, "notes", actor=local_actor())
 
 
 @pytest.mark.journey

@@ -10,12 +10,14 @@ from pools import add_job, claim_next
 from shared import chats, db, jobs
 from shared.chats import BAD, TIE
 from shared.claims import Claim
-from shared.errors import ChatEnded, InvalidSpec, UnknownAdapter, UnknownJob, WrongBase
+from shared.errors import ChatEnded, Forbidden, InvalidSpec, UnknownAdapter, UnknownJob, WrongBase
+from shared.people.actors import Actor, Role
 from shared.specs import ChatSpec
 from shared.submission import admit
 from shared.tables import Adapter, ChatVote, Job, JobState, ModelRef
 
 database = pools.database
+ANN, BOB = Actor("ann", Role.MEMBER), Actor("bob", Role.MEMBER)
 SPEC = ChatSpec(name="talk", base_model="tiny", adapters=["one"])
 
 
@@ -32,7 +34,7 @@ def test_questions_are_numbered_and_answers_count_only_from_the_attempt_that_run
     with db.writing() as session:
         claim = running(session)
         for text in (" Why? ", "And then?"):
-            chats.ask(session, claim.job_id, text, user="ann")
+            chats.ask(session, claim.job_id, text, actor=ANN)
         told = {"base": {"text": "Because"}}
         assert chats.write_answers(session, claim, 1, told, answered=True)
         stale = Claim(**{**claim.__dict__, "epoch": claim.epoch - 1})
@@ -50,15 +52,17 @@ def test_what_cannot_be_asked_is_refused(database: str) -> None:
     with db.writing() as session:
         claim = running(session)
         with pytest.raises(InvalidSpec, match="question"):
-            chats.ask(session, claim.job_id, "  ", user="ann")
+            chats.ask(session, claim.job_id, "  ", actor=ANN)
+        with pytest.raises(Forbidden, match="ask in this session"):
+            chats.ask(session, claim.job_id, "Why?", actor=BOB)
         with pytest.raises(UnknownJob):
-            chats.ask(session, "nothing", "Why?", user="ann")
-    jobs.cancel(claim.job_id, user="ann")
+            chats.ask(session, "nothing", "Why?", actor=ANN)
+    jobs.cancel(claim.job_id, actor=ANN)
     with db.writing() as session:
         session.get_one(Job, claim.job_id).state = JobState.CANCELLED
         session.flush()
         with pytest.raises(ChatEnded, match="talk"):
-            chats.ask(session, claim.job_id, "Why?", user="ann")
+            chats.ask(session, claim.job_id, "Why?", actor=ANN)
 
 
 def test_a_later_vote_replaces_the_first_and_the_best_arm_beats_each_other_one(
@@ -67,12 +71,12 @@ def test_a_later_vote_replaces_the_first_and_the_best_arm_beats_each_other_one(
     with db.writing() as session:
         job = running(session).job_id
         arms = ["base", "one", "two"]
-        chats.vote(session, job, 1, "base", arms, user="ann")
-        chats.vote(session, job, 1, "one", arms, user="ann")
-        chats.vote(session, job, 2, TIE, arms, user="ann")
-        chats.vote(session, job, 1, BAD, arms, user="bob")
+        chats.vote(session, job, 1, "base", arms, actor=ANN)
+        chats.vote(session, job, 1, "one", arms, actor=ANN)
+        chats.vote(session, job, 2, TIE, arms, actor=ANN)
+        chats.vote(session, job, 1, BAD, arms, actor=BOB)
         with pytest.raises(InvalidSpec, match="outcome"):
-            chats.vote(session, job, 1, "three", arms, user="ann")
+            chats.vote(session, job, 1, "three", arms, actor=ANN)
     with db.reading() as session:
         cast = chats.votes(session, job)
         assert len(session.exec(select(ChatVote)).all()) == 3

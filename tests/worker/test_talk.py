@@ -9,10 +9,13 @@ from sqlmodel import Session
 from pools import add_job, claim_next, use
 from shared import chats, db, schema
 from shared.claims import Claim
+from shared.people.actors import Actor
 from shared.specs import ChatSpec
 from worker import talk
 from worker.mailbox import Question, post, take
 from worker.talk import Talk
+
+ANN = Actor.admin("ann")
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Claim:
         add_job(session, spec=spec, kind="chat", name="talk")
         claim = claim_next(session, "gpu-1")
         assert claim is not None
-        chats.ask(session, claim.job_id, "Why?", user="ann")
+        chats.ask(session, claim.job_id, "Why?", actor=ANN)
         session.commit()
     return claim
 
@@ -63,7 +66,7 @@ def test_the_next_attempt_is_told_what_was_answered_and_asked_what_was_not(
     first.event(said(1, "Because", True))
     first.flush()
     with db.writing() as session:
-        chats.ask(session, claim.job_id, "And then?", user="ann")
+        chats.ask(session, claim.job_id, "And then?", actor=ANN)
     first.event(said(2, "Half", False))
     first.flush()
     Talk(claim, tmp_path / "a2").tick()
