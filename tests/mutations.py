@@ -13,6 +13,7 @@ POOLS_OWN = {
     "shared.attempts": "attempts are written by the supervisor that holds the lease",
     "shared.audit": "seals follow the events they seal",
     "shared.bulk": "how rows are written, not whose",
+    "shared.chats.write_answers": "answers are written by the supervisor that holds the lease",
     "shared.clock": "the clock",
     "shared.events": "each event names its actor",
     "shared.hopeless": "what can never run is ended by the pool",
