@@ -4,6 +4,7 @@ RUN python -m venv /opt/graft
 ENV PATH=/opt/graft/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY graft graft
 COPY shared shared
 COPY dashboard dashboard
 COPY infra infra

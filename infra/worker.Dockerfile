@@ -5,6 +5,7 @@ RUN python -m venv /opt/graft
 ENV PATH=/opt/graft/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY graft graft
 COPY shared shared
 COPY worker worker
 COPY infra infra

@@ -53,6 +53,19 @@ def check(url: str = "") -> None:
         raise SchemaOutdated(where=_shown(where), found=found, wanted=wanted)
 
 
+def ready() -> None:
+    """Check the tables' revision; a SQLite file that is not there yet is made.
+
+    Raises SchemaOutdated with the command that mends it, NotReachable.
+    """
+    url = make_url(settings().database)
+    path = settings().root if url.database is None else url.database
+    if url.get_backend_name() == "sqlite" and not Path(path).exists():
+        upgrade()
+    else:
+        check()
+
+
 def _within(url: str, work: Callable[[Connection], str]) -> str:
     try:
         with engine_for(url).connect() as connection:

@@ -1,12 +1,18 @@
 """Calling the API in this process, as a program of this machine or of another one."""
 
 import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import uvicorn
 from starlette.applications import Starlette
 
 from dashboard.api import mounted
+from processes import until
 
 
 class Caller:
@@ -33,3 +39,19 @@ class Caller:
 
     def put(self, path: str, **request: Any) -> httpx.Response:
         return self("PUT", path, **request)
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The API on a port of this machine's loopback, served by a thread; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(Starlette(routes=[mounted()]), log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            until(lambda: server.started, "the API answers")
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

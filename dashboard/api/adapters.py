@@ -11,8 +11,8 @@ from starlette.background import BackgroundTask
 from dashboard.api.callers import Caller
 from dashboard.api.jobs import Text
 from dashboard.api.uploads import FILE, Received
-from shared.api.archives import pack
 from shared.api.asked import Label
+from shared.api.packing import pack
 from shared.api.things import AdapterAnswer
 from shared.specs.training import TemplateName
 

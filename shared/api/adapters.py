@@ -1,5 +1,6 @@
 """Adapters: found, looked at, fetched, and brought in from elsewhere."""
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,13 @@ class Adapters(Desk):
         with db.reading() as session:
             found = results.adapter(session, name)
         return store().open_path(found.uri)
+
+    def download(self, name: str, folder: Path) -> None:
+        """Copy its folder in PEFT's format; the copy appears whole or not at all."""
+        draft = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(self.folder(name), draft)
+        draft.replace(folder)
 
     def upload(
         self, name: str, archive: Path, *, base: str, template: str = "auto"

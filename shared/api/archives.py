@@ -1,4 +1,4 @@
-"""Adapters as zip files: written to be downloaded, and read without trusting a name in them."""
+"""Adapters that come as zip files: read without trusting a name in them."""
 
 import shutil
 import zipfile
@@ -10,15 +10,6 @@ from shared.imports import CONFIG, WEIGHTS
 #: Bytes an uploaded adapter may unpack to.
 MOST_UNPACKED = 16 << 30
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-
-
-def pack(folder: Path, name: str, target: Path) -> None:
-    """Write a folder as a zip that unpacks into one folder of its name."""
-    # Weights do not compress; storing them is a hundred times faster.
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, f"{name}/{path.relative_to(folder).as_posix()}")
 
 
 def unpack(source: Path, name: str, folder: Path) -> None:

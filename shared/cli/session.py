@@ -1,13 +1,9 @@
 """What a command needs before it may ask the database: who asks, and tables of the right kind."""
 
-from pathlib import Path
-
-from sqlalchemy.engine import make_url
 from sqlmodel import Session, col, func, select
 
 from shared import schema
 from shared.clock import db_now
-from shared.config import settings
 from shared.hosts import AWAY_SECONDS
 from shared.people.actors import local_actor
 from shared.tables import Host
@@ -23,12 +19,7 @@ def require_database() -> None:
 
     Raises SchemaOutdated with the command that mends it.
     """
-    url = make_url(settings().database)
-    path = settings().root if url.database is None else url.database
-    if url.get_backend_name() == "sqlite" and not Path(path).exists():
-        schema.upgrade()
-    else:
-        schema.check()
+    schema.ready()
 
 
 def now(session: Session) -> float:

@@ -183,3 +183,16 @@ class BadJson(UserError):
     """The request's JSON cannot be used: {problem}."""
 
     zh = "请求的 JSON 不可用：{problem}。"
+
+
+class JobEnded(UserError):
+    """{name} (job {job}) ended as {state}: {reason}"""
+
+    zh = "{name}（任务 {job}）以 {state} 结束：{reason}"
+    exit_code = 1
+
+
+class StillRunning(UserError):
+    """{name} is {state} after {seconds} s; the job goes on. Look at {url}, or wait longer."""
+
+    zh = "{seconds} 秒后 {name} 仍处于 {state}；任务继续进行。请查看 {url}，或等待更久。"

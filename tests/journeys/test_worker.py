@@ -14,6 +14,8 @@ import psutil
 import pytest
 from sqlmodel import select
 
+import graft
+from calling import serving
 from pools import use
 from shared import base_models, datasets, db, hosts, jobs, results, usage
 from shared.errors import explain
@@ -103,6 +105,29 @@ class TestJobs:
         assert "training" in text
         assert attempt.gpu_seconds > 0
         assert not list(folder.parent.glob("checkpoints/*"))
+
+    def test_the_clients_example_trains_fuses_and_judges_over_the_api(self, tmp_path: Path) -> None:
+        items = [
+            {"id": f"{n}", "lang": "en", "prompt": f"Say {n}", "choices": [f"{n} it is", "no"],
+             "answer": 0}
+            for n in range(8)
+        ]  # fmt: skip
+        file = tmp_path / "items.jsonl"
+        file.write_text("".join(json.dumps(item) + "\n" for item in items))
+        graft.Client().add_dataset("sayings", file, kind="benchmark")
+        script = Path(__file__).parents[2] / "docs" / "examples" / "first.py"
+        with serving() as url:
+            done = subprocess.run(
+                [sys.executable, script, "tiny", "rows", "sayings"],
+                env=os.environ | {"GRAFT_URL": url, "GRAFT_LANG": "en"},
+                capture_output=True,
+                text=True,
+            )
+        assert done.returncode == 0, done.stderr
+        assert "sayings" in done.stdout
+        assert "succeeded" in done.stderr
+        fused = next(job for job in graft.Client().jobs(kinds=["fuse"]))
+        assert len(fused.adapter.parents) == 2
 
     def test_a_runner_that_is_killed_goes_on_from_its_checkpoint(
         self, worker: "subprocess.Popen[bytes]"
