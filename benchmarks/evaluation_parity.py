@@ -1,12 +1,13 @@
 """Our scores beside lm-eval's on the same items: choices, continuations and greedy answers.
 
-`python -m benchmarks.evaluation_parity --models FOLDER --data FOLDER [--items 100] [--quick]
-[--json]`, by the Python of an environment that has lm-eval (see `evaluation_peer`). One resident
+`python -m benchmarks.evaluation_parity --models FOLDER --data FOLDER [--items 100]
+[--uncut] [--quick] [--json]`, by the Python of an environment that has lm-eval (see `evaluation_peer`). One resident
 llama-23m in fp32, alone and with two adapters; ours answers for both adapters in one pass, lm-eval
 (fp32 softmax, batches of 16) for one after the other. Both get the same tokens.
 
 lm-eval adds up log-likelihoods in fp32, ours in fp64: over hundreds of tokens that alone is 2e-4
-apart. So texts are cut to TEXT characters. `nats` is the largest sum compared.
+apart. So texts are cut to TEXT characters. `nats` is the largest sum compared. --uncut takes the texts
+of the continuation sets whole instead, and asks lm-eval once more with its sums made in fp64.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks.evaluation_items import items_of, random_adapter
-from benchmarks.evaluation_peer import AVAILABLE, Peer
+from benchmarks.evaluation_peer import AVAILABLE, Peer, added_in_fp64
 from benchmarks.report import result, show
 from shared.orders import AdapterFiles, BaseFiles
 from shared.specs import BASE_ARM
@@ -53,8 +54,11 @@ def arms_of(models: Path, folder: Path) -> Arms:
     return Arms(model, tokenizer, files)
 
 
-def scored(arms: Arms, peer: Peer, trees: Sequence[Tree]) -> list[dict[str, Any]]:
-    """Differences of log-likelihoods for the base and each adapter."""
+def scored(
+    arms: Arms, peer: Peer, trees: Sequence[Tree], *, exact: bool = False
+) -> list[dict[str, Any]]:
+    """Differences of log-likelihoods for the base and each adapter; `exact` adds a second look at
+    lm-eval's, added up in fp64."""
     rows = []
     with torch.inference_mode():
         fits = packing_fits(arms.model)
@@ -63,12 +67,19 @@ def scored(arms: Arms, peer: Peer, trees: Sequence[Tree]) -> list[dict[str, Any]
             ours = score_all(model, trees, batch_tokens=4096, packed=fits, stack=stack)
         for name, found in zip(names, ours, strict=True):
             theirs = _theirs(arms, peer, name, lambda: peer.score(trees))
-            pairs = list(zip(found, theirs, strict=True))
-            apart = max(abs(x - y) for one, other in pairs for x, y in zip(one, other, strict=True))
-            best = sum(_best(one) == _best(other) for one, other in pairs)
+            best = sum(_best(one) == _best(other) for one, other in zip(found, theirs, strict=True))
             nats = max(-value for one in found for value in one)
-            rows.append(_row(name, len(trees), apart, nats, best))
+            rows.append(_row(name, len(trees), _apart(found, theirs), nats, best))
+            if exact:
+                with added_in_fp64():
+                    again = _theirs(arms, peer, name, lambda: peer.score(trees))
+                rows[-1] |= {"apart in fp64": _apart(found, again)}
     return rows
+
+
+def _apart(ours: list[list[float]], theirs: list[list[float]]) -> float:
+    pairs = zip(ours, theirs, strict=True)
+    return max(abs(x - y) for one, other in pairs for x, y in zip(one, other, strict=True))
 
 
 def answered(arms: Arms, peer: Peer, task: Any, items: Sequence[Any]) -> list[dict[str, Any]]:
@@ -117,6 +128,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--items", type=int, default=100)
+    parser.add_argument("--uncut", action="store_true", help="whole texts, both ways of adding")
     parser.add_argument("--quick", action="store_true", help="8 items a set")
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     options = parser.parse_args()
@@ -128,7 +140,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arms = arms_of(options.models, Path(folder))
         peer = Peer(arms.model, arms.tokenizer, 16)
-        for name, (shape, most) in SETS.items():
+        sets = {
+            name: chosen
+            for name, chosen in SETS.items()
+            if chosen[0] == "continuation" or not options.uncut
+        }
+        for name, (shape, most) in sets.items():
             items = items_of(options.data, name, min(count, most))
             reader = Reader(arms.tokenizer, "auto", name, reading_limit(arms.model), ANSWER)
             if shape == "generate":
@@ -136,16 +153,22 @@ def main() -> None:
             elif shape == "choice":
                 found = scored(arms, peer, choice.prepare(items, reader).trees)
             else:
+                longest = None if options.uncut else TEXT
                 items = [
-                    each.model_copy(update={"continuation": each.continuation[:TEXT]})
+                    each.model_copy(update={"continuation": each.continuation[:longest]})
                     for each in items
                 ]
-                found = scored(arms, peer, continuation.prepare(items, reader).windows)
+                trees = continuation.prepare(items, reader).windows
+                found = scored(arms, peer, trees, exact=options.uncut)
             rows += [{"set": name, "shape": shape, **row} for row in found]
     show("scores beside lm-eval", rows, as_json=options.json)
     scores = [row for row in rows if row["shape"] != "generate"]
     choices = [row for row in rows if row["shape"] == "choice"]
     texts = [row for row in rows if row["shape"] == "generate"]
+    if options.uncut:
+        exact = max(row["apart in fp64"] for row in scores)
+        result(max_ll_diff=max(row["apart"] for row in scores), max_ll_diff_fp64=exact)
+        return
     result(
         max_ll_diff=max(row["apart"] for row in scores),
         argmax_equal=_share(choices), greedy_equal=_share(texts),

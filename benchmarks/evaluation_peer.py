@@ -26,6 +26,23 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def added_in_fp64() -> Iterator[None]:
+    """lm-eval adds up a continuation's fp32 log-likelihoods in fp32; within this, in fp64."""
+    import torch
+
+    plain = torch.Tensor.sum
+
+    def exact(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        return plain(tensor.double() if tensor.dtype == torch.float32 else tensor, *args, **kwargs)
+
+    torch.Tensor.sum = exact  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        torch.Tensor.sum = plain
+
+
 class Peer:
     """A resident model as lm-eval sees it: fp32 softmax, automatic batch size or a given one."""
 

@@ -86,7 +86,16 @@ def test_trap_2_bf16_weights_leave_no_ties_between_choices(tiny_llama):
     model = AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.bfloat16).eval()
     with torch.inference_mode():
         found = score(model, TREES, batch_tokens=512, packed=True)
+        plain = score(model, TREES, batch_tokens=1, packed=False)
     assert all(len(set(values)) == len(values) for values in found)
+    for tree, values in zip(TREES, plain, strict=True):
+        for ending, value in zip(tree.endings, values, strict=True):
+            # The model's own bf16 logits; only what follows them is in fp32.
+            with torch.inference_mode():
+                logits = model(input_ids=torch.tensor([tree.context + ending[:-1]])).logits[0]
+            logs = logits[-len(ending) :].double().log_softmax(-1)
+            wanted = logs.gather(1, torch.tensor(ending)[:, None]).sum().item()
+            assert value == pytest.approx(wanted, abs=1e-3)
 
 
 def test_trap_3_a_second_adapter_never_gets_the_first_ones_answers(tiny_llama, tmp_path):
