@@ -1,13 +1,13 @@
 """Our scores beside lm-eval's on the same items: choices, continuations and greedy answers.
 
-`python -m benchmarks.evaluation_parity --models FOLDER --data FOLDER [--items 100]
-[--uncut] [--quick] [--json]`, by the Python of an environment that has lm-eval (see `evaluation_peer`). One resident
-llama-23m in fp32, alone and with two adapters; ours answers for both adapters in one pass, lm-eval
-(fp32 softmax, batches of 16) for one after the other. Both get the same tokens.
+`python -m benchmarks.evaluation_parity --models FOLDER --data FOLDER [--items 100] [--uncut]
+[--quick] [--json]`, by the Python of an environment that has lm-eval (see `evaluation_peer`).
+One resident llama-23m in fp32, alone and with two adapters; ours answers for both adapters in one
+pass, lm-eval (fp32 softmax, batches of 16) for one after the other. Both get the same tokens.
 
 lm-eval adds up log-likelihoods in fp32, ours in fp64: over hundreds of tokens that alone is 2e-4
-apart. So texts are cut to TEXT characters. `nats` is the largest sum compared. --uncut takes the texts
-of the continuation sets whole instead, and asks lm-eval once more with its sums made in fp64.
+apart. So texts are cut to TEXT characters. `nats` is the largest sum compared. --uncut takes the
+texts of the continuation sets whole, and asks lm-eval once more with its sums made in fp64.
 """
 
 import argparse

@@ -103,6 +103,9 @@ def scores(words: Words, table: ComparisonTable) -> None:
     shown = [column for column in table.columns if column.language in chosen]
     st.html(score_table(table, shown, words))
     st.caption(words("compare.legend"))
+    for look in table.looks:
+        if said := look.sentence(words.language):
+            st.caption(parts.plain(said))
 
 
 def detail(words: Words, name: str) -> None:

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from shared import results
 from shared.comparisons.duels import duels
+from shared.comparisons.looks import looks
 from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, Conflict, NoOpArm
 from shared.comparisons.scored import Scored, by_arm, load
 from shared.comparisons.study import Study, study_of
@@ -61,6 +62,7 @@ def build(session: Session, name: str, baseline: str | None = None) -> Compariso
             if column.primary
             for duel in duels(column.benchmark, by_arm(scored, column))
         ],
+        looks=looks(session, found),
         engine=next(each.engine for each in found if each.arm == against),
     )  # fmt: skip
 

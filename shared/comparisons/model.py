@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.comparisons.duels import Duel
+from shared.comparisons.looks import Look
 from shared.comparisons.study import Study
 from shared.errors import Language
 from shared.metrics import ALL, Metric
@@ -122,6 +123,8 @@ class ComparisonTable:
     study: Study | None = None
     #: Every pair of arms on every benchmark; empty where the arms cannot be compared.
     duels: list[Duel] = field(default_factory=list)
+    #: How often each benchmark's test half had been looked at.
+    looks: list[Look] = field(default_factory=list)
     #: What the baseline's evaluations ran on: dtype, template, versions.
     engine: dict[str, Any] = field(default_factory=dict)
 

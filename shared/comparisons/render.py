@@ -36,7 +36,7 @@ def as_text(table: ComparisonTable, language: Language = "en") -> str:
         f"{title}\n{_aligned(rows)}" if rows else title
         for title, rows in study_blocks(table, language)
     ]
-    return "\n\n".join([*parts, *_no_ops(table, language)]) + "\n"
+    return "\n\n".join([*parts, *_looks(table, language), *_no_ops(table, language)]) + "\n"
 
 
 def as_markdown(table: ComparisonTable, language: Language = "en") -> str:
@@ -54,7 +54,8 @@ def as_markdown(table: ComparisonTable, language: Language = "en") -> str:
             [_line(rows[0]), _line(["---"] * len(rows[0])), *map(_line, rows[1:])] if rows else []
         )
         parts += [f"### {escaped(title)}", "\n".join(lines)] if rows else [escaped(title)]
-    parts += [f"- {escaped(text)}" for text in _no_ops(table, language)]
+    ends = (*_looks(table, language), *_no_ops(table, language))
+    parts += [f"- {escaped(text)}" for text in ends]
     facts = ", ".join(f"{name}={value}" for name, value in sorted(table.engine.items()))
     return "\n\n".join([*parts, escaped(facts)] if facts else parts) + "\n"
 
@@ -105,6 +106,7 @@ def as_dict(table: ComparisonTable) -> dict[str, Any]:
         ],
         "no_ops": [asdict(arm) | {"message": explain(arm.error)} for arm in table.no_ops],
         "duels": [asdict(duel) for duel in table.duels],
+        "looks": [asdict(look) for look in table.looks],
         "engine": table.engine,
         "study": None if table.study is None else _study_dict(table.study),
     }
@@ -211,6 +213,10 @@ def _row(arm: Arm, column: Column, language: Language) -> list[str]:
 
 def _conflicts(table: ComparisonTable, language: Language) -> list[str]:
     return [conflict.sentence(language) for conflict in table.conflicts]
+
+
+def _looks(table: ComparisonTable, language: Language) -> list[str]:
+    return [text for look in table.looks if (text := look.sentence(language))]
 
 
 def _no_ops(table: ComparisonTable, language: Language) -> list[str]:

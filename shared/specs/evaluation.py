@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from shared.halves import Half
 from shared.specs.base import Name, Spec
 from shared.specs.parameters import parameter
 
@@ -138,6 +139,20 @@ class EvaluationSpec(Spec):
         zh=(
             "提示模板",
             "包装选择题与生成题的提示，对各方一致。adapter 使用适配器训练时的模板，不一致时用 auto。",
+        ),
+        group="advanced",
+    )
+    half: Half = parameter(
+        "all",
+        en=(
+            "Half",
+            "Which items of each file: dev to choose between adapters, test for the last word, "
+            "all for both. Each look at test items is counted and shown with the comparison.",
+        ),
+        zh=(
+            "使用哪一半",
+            "每个文件使用哪些条目：dev 用于挑选适配器，test 用于最终结论，all 为全部。"
+            "每次查看 test 条目都会计数，并随对比显示。",
         ),
         group="advanced",
     )

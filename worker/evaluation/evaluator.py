@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from shared.benchmarks import Benchmark, read_benchmark
-from shared.errors import NotFinite, both
+from shared.errors import BadData, NotFinite, both
 from shared.evaluations import EvaluationPart, EvaluationResult, write_result
+from shared.halves import half_of
 from shared.metrics import Shape, aggregate
 from shared.orders import AdapterFiles, DataFile, WorkOrder
 from shared.specs import Choosing, EvaluationSpec
@@ -63,7 +64,7 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
     if not isinstance(spec, EvaluationSpec) or order.base is None:
         raise TypeError("an evaluation needs an EvaluationSpec and a base")
     report.phase("reading benchmarks")
-    benchmarks = [(file, _limited(file, spec.limit, report)) for file in order.benchmarks]
+    benchmarks = [(file, _limited(file, spec, report)) for file in order.benchmarks]
     report.phase("loading base")
     model, tokenizer = load_base(order.base, order.device, spec.precision)
     with torch.inference_mode():
@@ -91,7 +92,8 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
     return result
 
 
-def _limited(file: DataFile, limit: int, report: Report) -> Benchmark:
+def _limited(file: DataFile, spec: EvaluationSpec, report: Report) -> Benchmark:
+    """The items that are asked for. Raises BadData, also for an empty half."""
     found = read_benchmark(file.path)
     if found.duplicates:
         rows = ", ".join(str(row) for row in list(found.duplicates)[:10])
@@ -100,7 +102,18 @@ def _limited(file: DataFile, limit: int, report: Report) -> Benchmark:
             f"(rows {rows})",
             "warning",
         )
-    return replace(found, items=found.items[:limit]) if limit else found
+    items = [
+        item
+        for item in found.items
+        if spec.half == "all" or half_of(item.item_hash, item.group) == spec.half
+    ]
+    if not items:
+        problem = both(
+            f"its {spec.half} half is empty, so few groups it has: use all",
+            f"分组太少，其 {spec.half} 一半为空：请使用 all",
+        )
+        raise BadData(file=file.name, problem=problem)
+    return replace(found, items=items[: spec.limit or None])
 
 
 class _Run:
@@ -258,6 +271,7 @@ def _facts(
         "template_sha256": fingerprint(template),
         "max_new_tokens": spec.max_new_tokens,
         "stop": spec.stop,
+        "half": spec.half,
         "packed_choices": packed,
         "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
     }

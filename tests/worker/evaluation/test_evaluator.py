@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from shared.errors import BadData, BadRows, NoOp, NotFinite, UnsupportedAdapter
 from shared.evaluations import EvaluationResult, ItemRow, read_result
+from shared.halves import half_of
 from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
 from shared.specs import EvaluationSpec
 from shared.storage import file_sha256
@@ -249,6 +250,21 @@ def test_neither_batch_size_nor_memory_retries_change_a_score(order):
     expected = values("plain")
     assert values("small", batch_tokens=64) == pytest.approx(expected, abs=1e-4)
     assert values("halved", halvings=9) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_halves_are_the_whole_and_an_empty_one_is_refused(order):
+    # Groups whose digests put them into dev, test and dev.
+    rows = [row | {"group": group} for row, group in zip(CHOICES, "abc", strict=False)]
+    sides = {row["id"]: half_of("", row["group"]) for row in rows}
+    assert set(sides.values()) == {"dev", "test"}
+    for half in ("dev", "test"):
+        found = evaluate(order({"quiz": rows}, half=half), Silent())
+        assert found.parts[0].engine["half"] == half
+        asked = [row.item_id for row in rows_of(found, "base", "quiz")]
+        assert asked == [name for name, side in sides.items() if side == half]
+    other = "dev" if sides["q0"] == "test" else "test"
+    with pytest.raises(BadData, match=f"its {other} half is empty"):
+        evaluate(order({"quiz": rows[:1]}, half=other), Silent())
 
 
 def test_the_limit_takes_the_first_items_and_copies_are_left_out_aloud(order):
