@@ -13,6 +13,7 @@ PHASES: Mapping[str, str] = {
     "reading prompts": "读取提示",
     "loading donor": "加载供体",
     "answering": "作答",
+    "writing the base's own words": "写下底座自己的话",
     "mapping modules": "对应模块",
     "copying": "复制",
     "carrying": "搬运权重",

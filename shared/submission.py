@@ -31,6 +31,7 @@ from shared.specs import (
     TrainingSpec,
 )  # fmt: skip
 from shared.specs.base import LoraParameters
+from shared.specs.evaluation import OWN_WORDS
 from shared.specs.fusion.learned import FromExamples
 from shared.specs.fusion.same_base import VLLM_RANKS, SameBase, Weighted
 from shared.tables import Adapter, Comparison, Job, JobState, ModelRef
@@ -218,6 +219,9 @@ def _admit_evaluation(session: Session, spec: EvaluationSpec) -> Admission:
         datasets.find(session, name, "benchmark")
     _refuse_twice("adapters", spec.adapters)
     _refuse_twice("benchmarks", spec.benchmarks)
+    if spec.forgetting and OWN_WORDS in spec.benchmarks:
+        problem = both(f"{OWN_WORDS} is a benchmark already", f"{OWN_WORDS} 已是评测集")
+        raise InvalidSpec(field="forgetting", problem=problem)
     if spec.knowledge:
         knowledge.resolve(session, spec.knowledge)
     if spec.baseline not in spec.arms():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shared.recovery import Gain, recovered
 from shared.specs import EvaluationSpec
+from shared.specs.evaluation import OWN_WORDS
 from shared.statistics import Difference, Sample, compare
 
 #: Arms of one name but for this are one arm over several seeds.
@@ -58,7 +59,7 @@ def study_of(
     for benchmark, arms in samples.items():
         if base not in arms:
             continue
-        if benchmark in spec.off_task:
+        if benchmark in (*spec.off_task, OWN_WORDS):
             forgotten[benchmark] = _forgotten(arms, base)
         elif any(name in arms for name in spec.native):
             gains[benchmark] = _gains(spec, arms, base)

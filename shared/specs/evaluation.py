@@ -12,6 +12,8 @@ ArmTemplate = Literal[
 ]
 #: The arm that is the base model without any adapter.
 BASE_ARM = "base"
+#: The benchmark that an evaluation makes of what its base writes.
+OWN_WORDS = "own-words"
 #: How samples of a knowledge base are chosen for an item.
 Choosing = Literal["random", "retrieved"]
 KnowledgeArm = Literal["base+random", "base+retrieved", "adapter+random", "adapter+retrieved"]
@@ -141,6 +143,22 @@ class EvaluationSpec(Spec):
             "包装选择题与生成题的提示，对各方一致。adapter 使用适配器训练时的模板，不一致时用 auto。",
         ),
         group="advanced",
+    )
+    forgetting: int = parameter(
+        0,
+        en=(
+            "Forgetting",
+            "So many texts a language are written by the base itself, and every arm must foresee "
+            "them (shown as own-words, in bits per byte): what it forgot. 100 give a verdict.",
+        ),
+        zh=(
+            "遗忘",
+            "由底座自己续写的文本条数（每种语言），各方都要预测它们（显示为 own-words，单位为每字节比特数），"
+            "用来看忘了多少。100 条即可得出结论。",
+        ),
+        unit="texts",
+        ge=0,
+        le=1000,
     )
     half: Half = parameter(
         "all",

@@ -21,6 +21,8 @@ from worker.evaluation import choice, continuation, generate, instruct
 from worker.evaluation.arms import Arms
 from worker.evaluation.augment import Library
 from worker.evaluation.budget import tokens_at_once
+from worker.evaluation.decoding import Decoding
+from worker.evaluation.own_words import LENGTH, own_words
 from worker.evaluation.reading import Reader, end_tokens, reading_limit
 from worker.evaluation.saving import FinishedParts
 from worker.evaluation.scoring import packing_fits
@@ -71,6 +73,14 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
         packed = packing_fits(model)
     report.phase("attaching adapters")
     arms = Arms(model, tokenizer, order.adapters)
+    if spec.forgetting:
+        report.phase("writing the base's own words")
+        how = Decoding(
+            ends=end_tokens(tokenizer, arms.model), max_new_tokens=LENGTH, packed=packed,
+            batch_tokens=tokens_at_once(arms.model) >> order.halvings,
+        )  # fmt: skip
+        if made := own_words(arms, spec.forgetting, how, order.folder):
+            benchmarks.append(made)
     finished = FinishedParts(order.folder / "checkpoints", report, order.resume_from)
     total = sum(
         len(found.items) * len(asked_of(spec, how, found.shape).keys() & set(arms.names))
