@@ -1,6 +1,7 @@
 """What does not move much on a job's page: attempts, events, what it made, its spec."""
 
 import json
+from urllib.parse import urlsplit
 
 import streamlit as st
 from sqlmodel import Session, col, select
@@ -13,6 +14,10 @@ from shared.tables import Adapter, Attempt, Checkpoint, Comparison, Event, Job
 
 #: Jobs of the same kind that a spec can be held against.
 _OTHERS = 200
+#: What a program does with a job of each kind.
+_ENDS = {"evaluate": "job.wait().comparison.rows()"} | dict.fromkeys(
+    ("train", "fuse"), "job.wait().adapter"
+)
 
 
 def show(words: Words, job: Job) -> None:
@@ -37,8 +42,20 @@ def show(words: Words, job: Job) -> None:
             words("job.spec.save"), text, f"{job.name}.json", "application/json",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
+        elsewhere(words, job)
     with tabs[4]:
         difference(words, job, others)
+
+
+def elsewhere(words: Words, job: Job) -> None:
+    """How a terminal and a program get at this job: both print this page's address in turn."""
+    st.caption(words("job.elsewhere"))
+    st.code(f"graft show {job.id}", language="bash")
+    site = urlsplit(st.context.url or "")
+    where = f'"{site.scheme}://{site.netloc}"' if site.netloc else ""
+    ends = _ENDS.get(job.kind, "job.wait()")
+    lines = ["import graft", f'job = graft.Client({where}).job("{job.id}")', ends]
+    st.code("\n".join(lines), language="python")
 
 
 def attempts_table(words: Words, rows: list[Attempt]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import sqlmodel as sql
 from sqlalchemy import func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
 
 from shared import db, events, memory, queue
@@ -65,9 +66,20 @@ def submit_many(specs: Sequence[AnySpec], request: Request) -> list[Job]:
 
 def submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> list[Job]:
     """`submit_many` of specs of which later stages may name what earlier ones will make."""
-    made: list[dict[str, Any]] = []
     for specs in stages:
         _authorise(specs, request.actor)
+    try:
+        return _submit_stages(stages, request)
+    except IntegrityError:
+        # The same request came twice at the same moment; the other one has its jobs by now.
+        with db.reading() as session:
+            if earlier := _earlier(session, request):
+                return earlier
+        raise
+
+
+def _submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> list[Job]:
+    made: list[dict[str, Any]] = []
     with db.writing() as session:
         if earlier := _earlier(session, request):
             return earlier

@@ -95,13 +95,21 @@ def _look(body: bytes) -> None:
     if not body:
         return
     try:
-        value: Any = json.loads(body, parse_constant=_no_number)
+        value: Any = json.loads(body, parse_constant=_no_number, parse_int=_integer)
         text = json.dumps(value, ensure_ascii=False)
         text.encode()
     except (ValueError, RecursionError) as wrong:
         raise BadJson(problem=str(wrong)[:200]) from None
     if "\\u0000" in text:
         raise BadJson(problem=both("it holds a NUL character", "其中含有 NUL 字符"))
+
+
+def _integer(digits: str) -> int:
+    """A whole number of 64 bits: no column and no engine takes more."""
+    number = int(digits)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{digits[:20]} has more than 64 bits")
+    return number
 
 
 def _no_number(name: str) -> None:

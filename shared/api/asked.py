@@ -22,7 +22,7 @@ from shared.specs.study import StudySpec
 #: Names, ids and beginnings of ids.
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Said = Annotated[str, StringConstraints(min_length=1)]
-Kind = Literal["train", "fuse", "evaluate"]
+Kind = Literal["train", "fuse", "evaluate", "chat"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 

@@ -192,8 +192,9 @@ def test_an_adapter_comes_as_a_zip_and_a_pickle_or_a_climbing_name_is_refused(
         (b'{"question": "a", "k": NaN}', 422),
         (b'{"question": "' + b"a" * (5 << 20) + b'"}', 413),
         (b"[" * 100_000, 422),
+        (b'{"question": "a", "k": 1' + b"0" * 400 + b"}", 422),
     ],
-    ids=["half a pair", "NUL", "no number", "too large", "too deep"],
+    ids=["half a pair", "NUL", "no number", "too large", "too deep", "too many digits"],
 )
 def test_a_body_that_no_database_could_keep_is_refused(
     here: Caller, body: bytes, status: int
@@ -202,6 +203,12 @@ def test_a_body_that_no_database_could_keep_is_refused(
     answer = here.post("knowledge/notes/ask", content=body, headers=headers)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_whole_number_beyond_every_column_is_refused(here: Caller) -> None:
+    spec = json.dumps({"spec": TRAIN["spec"] | {"time_limit": 10**400}})
+    headers = {"Content-Type": "application/json"}
+    assert here.post("plan", content=spec, headers=headers).json()["code"] == "bad-json"
 
 
 def test_a_comparison_is_read_and_exported(here: Caller) -> None:

@@ -137,6 +137,14 @@ def test_a_running_job_shows_progress_time_left_and_its_log(pool: Path, open_pag
     assert "step 30: loss" in app.code[0].value
 
 
+def test_a_job_says_how_a_terminal_and_a_program_get_at_it(pool: Path, open_page: Open) -> None:
+    with db.reading() as session:
+        job = jobs.find(session, "native")
+    shown = texts(open_page("job", id=job.id))
+    assert f"graft show {job.id}" in shown
+    assert f'.job("{job.id}")\njob.wait().adapter' in shown
+
+
 def test_an_unknown_job_is_named(pool: Path, open_page: Open) -> None:
     assert 'no job "nonsense"' in open_page("job", id="nonsense").error[0].value
 

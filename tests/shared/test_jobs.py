@@ -1,12 +1,15 @@
 """Submitting, finding, cancelling and retrying jobs; what is refused before it queues."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from pools import claim_next
+from processes import until
 from shared import base_models, datasets, db, jobs, leases, why
 from shared.errors import (
     AmbiguousJob,
@@ -27,6 +30,13 @@ from shared.specs import parse_spec
 from shared.tables import Adapter, Job, JobState, ModelRef, Outcome
 
 TRAIN: dict[str, Any] = {"kind": "train", "name": "t", "base_model": "small", "dataset": "rows"}
+
+
+def _somebody_waits() -> bool:
+    """Does a statement on PostgreSQL wait for a row of another transaction?"""
+    with db.reading() as session:
+        looked = "select count(*) from pg_stat_activity where wait_event = 'transactionid'"
+        return session.connection().execute(text(looked)).scalar_one() > 0
 
 
 @pytest.fixture
@@ -135,6 +145,22 @@ class TestSubmitting:
     def test_the_same_idempotency_key_makes_one_job(self) -> None:
         first = submit(TRAIN, idempotency_key="once")
         assert submit(TRAIN, idempotency_key="once").id == first.id
+
+    def test_the_same_key_twice_at_the_same_moment_makes_one_job(self, database: str) -> None:
+        found: list[str] = []
+        second = threading.Thread(
+            target=lambda: found.append(submit(TRAIN, idempotency_key="twin").id)
+        )
+        with db.writing() as session:
+            first = Job(id="first", kind="train", name="u", user="ann", idempotency_key="twin")
+            session.add(first)
+            session.flush()
+            second.start()
+            # PostgreSQL lets it in until it meets the row; SQLite keeps it out altogether.
+            if database == "postgresql":
+                until(_somebody_waits, "the second request waits for the first one's row")
+        second.join()
+        assert found == ["first"]
 
 
 @pytest.mark.usefixtures("pool")
