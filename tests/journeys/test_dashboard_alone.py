@@ -105,6 +105,21 @@ def test_the_dashboard_starts_and_serves_its_page(served: str) -> None:
         assert b"<title>" in page.read()
 
 
+def test_the_same_process_answers_the_installed_client(
+    alone: Path, environment: dict[str, str], served: str
+) -> None:
+    script = "import graft, sys; print(graft.Client(sys.argv[1]).hosts(), 'torch' in sys.modules)"
+    done = subprocess.run(
+        [alone / "python", "-c", script, served],
+        env=environment,
+        cwd=environment["HOME"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[] False", done.stderr
+
+
 def test_the_first_page_draws_without_torch(alone: Path, environment: dict[str, str]) -> None:
     assert graft(environment, "db", "upgrade").returncode == 0
     script = """
