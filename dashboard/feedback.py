@@ -21,7 +21,8 @@ def choose(number: int, arm: str, text: str) -> None:
 def form(words: Words, turn: ChatTurn) -> None:
     """Correct the answer and propose it; drawn only below the question that was chosen."""
     if st.session_state.get(_DONE, (0, ""))[0] == turn.number:
-        st.success(st.session_state[_DONE][1], icon=":material/check:")
+        name = parts.plain(st.session_state[_DONE][1])
+        st.success(words("playground.feedback.done", name=name), icon=":material/check:")
     number, arm, text = st.session_state.get(_CHOSEN, (0, "", ""))
     if number != turn.number:
         return
@@ -54,5 +55,5 @@ def form(words: Words, turn: ChatTurn) -> None:
         parts.failure(problem, words)
         return
     st.session_state.pop(_CHOSEN)
-    st.session_state[_DONE] = number, words("playground.feedback.done", name=parts.plain(name))
+    st.session_state[_DONE] = number, name
     st.rerun()

@@ -151,6 +151,12 @@ def buttons(words: Words, found: Adapter) -> None:
                 icon=":material/article:",
                 query_params={"id": found.job_id},
             )
+        st.page_link(
+            "app_pages/playground.py",
+            label=words("playground.try"),
+            icon=":material/forum:",
+            query_params={"adapter": found.name},
+        )
         for kind in ("fuse", "evaluate"):
             st.page_link(
                 "app_pages/submit.py",

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import address, language, moments, parts, queries, talking
 from dashboard.forms import Form, fold
 from dashboard.language import Words
+from dashboard.queries import Choice
 from shared import chats, db, jobs
 from shared.columns import short_id
 from shared.config import settings
@@ -39,6 +40,7 @@ def start_form(words: Words) -> None:
             action=words("submit.needs.base_model.action"),
         )  # fmt: skip
         return
+    seed(offered["adapter"])
     base = st.session_state.get("draft.chat.base_model")
     offered["adapter"] = [
         each for each in offered["adapter"] if not base or each.base in ("", base)
@@ -52,6 +54,17 @@ def start_form(words: Words) -> None:
         st.error(words("submit.missing", fields=", ".join(form.missing)), icon=":material/error:")
         return
     start(words, values)
+
+
+def seed(adapters: list[Choice]) -> None:
+    """Put the adapter that a link names, and its base, into the form."""
+    wanted = st.query_params.get("adapter", "")
+    for each in adapters:
+        if each.name == wanted:
+            st.session_state["draft.chat.base_model"] = each.base
+            st.session_state["draft.chat.adapters"] = [each.name]
+    if wanted:
+        del st.query_params["adapter"]
 
 
 def start(words: Words, values: dict[str, Any]) -> None:

@@ -40,6 +40,13 @@ def session(state: JobState = JobState.RUNNING, *answers: str) -> str:
     return made.id
 
 
+def test_an_adapters_page_leads_to_it_with_its_base(small: Path, open_page: Open) -> None:
+    app = open_page("playground", adapter="native")
+    assert app.selectbox(key="draft.chat.base_model").value == filled.HOST_BASE
+    assert app.multiselect(key="draft.chat.adapters").value == ["native"]
+    assert "adapter" not in app.query_params
+
+
 def press(app: AppTest, label: str) -> None:
     next(each for each in app.button if each.label == label).click().run()
     assert not app.exception

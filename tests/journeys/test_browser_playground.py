@@ -55,7 +55,7 @@ def test_two_arms_answer_side_by_side_are_voted_on_kept_and_stopped(
     assert turn.answers["base"]["text"] != turn.answers["elm"]["text"]
 
     press(page, "elm is best")
-    expect(page.get_by_text("What 1 votes say")).to_be_visible()
+    expect(page.get_by_text("Votes (1)")).to_be_visible()
     page.get_by_role("button", name="Save as feedback").last.click()
     answer = page.get_by_label("Answer", exact=True)
     answer.fill("Paris.")
