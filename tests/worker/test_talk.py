@@ -1,5 +1,6 @@
 """Questions on their way to a runner and answers on their way back, whatever fails in between."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from shared.claims import Claim
 from shared.people.actors import Actor
 from shared.specs import ChatSpec
 from worker import talk
+from worker.following import Follower
+from worker.journal import Journal
 from worker.mailbox import Question, post, take
 from worker.talk import Talk
+from worker.traces import Trace
 
 ANN = Actor.admin("ann")
 
@@ -98,3 +102,25 @@ def test_a_question_of_several_lines_and_scripts_arrives_as_it_was(tmp_path: Pat
     asked = Question(number=3, text='第一行\n"two"\n🙂', answers={"base": {"text": "好"}})
     post(tmp_path, asked)
     assert take(tmp_path, 3) == asked
+
+
+def test_the_next_worker_of_a_host_hears_again_what_was_said_and_nothing_is_lost(
+    claim: Claim, tmp_path: Path
+) -> None:
+    trace = Trace(tmp_path / f"{claim.job_id}.a{claim.epoch}")
+    trace.folder.mkdir()
+    trace.output.touch()
+    lines = [{"type": "phase", "name": "answering"}]
+    lines += [{"type": "said", **said(1, text, text == "Because")} for text in ("Be", "Because")]
+    trace.events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    gone = Journal(claim)
+    with Follower(claim, gone, trace, Talk(claim, tmp_path / "a1")) as heard:
+        heard.read()
+    # That worker dies after its journal went out, before the answers did.
+    gone.flush(final=True)
+    assert answers(claim) == [({}, False)]
+    talking = Talk(claim, tmp_path / "a1")
+    with Follower(claim, Journal(claim), trace, talking) as heard:
+        heard.read()
+    talking.flush()
+    assert answers(claim) == [({"base": {"text": "Because"}}, True)]
