@@ -26,33 +26,18 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def added_in_fp64() -> Iterator[None]:
-    """lm-eval adds up a continuation's fp32 log-likelihoods in fp32; within this, in fp64."""
-    import torch
-
-    plain = torch.Tensor.sum
-
-    def exact(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-        return plain(tensor.double() if tensor.dtype == torch.float32 else tensor, *args, **kwargs)
-
-    torch.Tensor.sum = exact  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        yield
-    finally:
-        torch.Tensor.sum = plain
-
-
 class Peer:
-    """A resident model as lm-eval sees it: fp32 softmax, automatic batch size or a given one."""
+    """A resident model as lm-eval sees it; softmax in fp32 by default, batch size given or auto."""
 
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int | str) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, batch_size: int | str, softmax: str = "float32"
+    ) -> None:
         from lm_eval.models.huggingface import HFLM  # pyright: ignore[reportMissingImports]
 
         with quiet():
             self._lm: Any = HFLM(
                 pretrained=model, tokenizer=tokenizer, batch_size=batch_size,
-                max_batch_size=64, softmax_dtype="float32", max_length=2048,
+                max_batch_size=64, softmax_dtype=softmax, max_length=2048,
             )  # fmt: skip
         self._lm._model = model
 

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import feedback, live, parts, queries, voting
 from dashboard.language import Words
 from shared import chats, db, jobs
+from shared.errors import GraftError
 from shared.specs import ChatSpec
 from shared.tables import ChatTurn, ChatVote, Job, JobState
 from shared.why import why
@@ -16,6 +17,7 @@ from shared.why import why
 #: Seconds between two looks: while something is being written or waited for, and otherwise.
 FAST, SLOW = 0.5, 3.0
 LETTERS = "ABCDEFGH"
+_REFUSED = "playground.refused"
 
 
 def arms_of(job: Job) -> list[str]:
@@ -39,6 +41,8 @@ def moving(words: Words, job_id: str, state: str, looking: float | None) -> None
             asked, cast = chats.turns(session, job.id), chats.votes(session, job.id)
         if job.state != state or pace(job, asked) != looking:
             st.rerun()
+        if (refused := st.session_state.pop(_REFUSED, None)) is not None:
+            parts.failure(refused, words)
         standing(words, job, bool(asked))
         mine = {each.number: each for each in cast if each.user == parts.user()}
         for turn in asked:
@@ -135,5 +139,8 @@ def ballot(
 
 
 def _vote(job_id: str, number: int, outcome: str, names: list[str]) -> None:
-    with db.writing() as session:
-        chats.vote(session, job_id, number, outcome, names, actor=parts.actor())
+    try:
+        with db.writing() as session:
+            chats.vote(session, job_id, number, outcome, names, actor=parts.actor())
+    except GraftError as problem:
+        st.session_state[_REFUSED] = problem

@@ -10,7 +10,7 @@ import filled
 from pages import Open, texts
 from shared import chats, db, jobs, knowledge
 from shared.errors import Language
-from shared.people.actors import Actor
+from shared.people.actors import Actor, Role
 from shared.specs import ChatSpec
 from shared.tables import ChatTurn, Job, JobState
 
@@ -95,6 +95,15 @@ def test_answers_stand_side_by_side_and_a_vote_counts(
     with db.reading() as reading:
         [cast] = chats.votes(reading, job_id)
     assert (cast.outcome, cast.arms, cast.user) == ("native", list(ARMS), filled.USER)
+
+
+def test_who_may_not_vote_is_told_so(
+    small: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("playground", id=session(JobState.RUNNING, "left", "right"))
+    monkeypatch.setattr("dashboard.parts.actor", lambda: Actor("eve", Role.VIEWER))
+    press(app, "native is best")
+    assert "eve is a viewer here" in app.error[0].value
 
 
 def test_blind_answers_have_names_only_after_the_vote(small: Path, open_page: Open) -> None:
