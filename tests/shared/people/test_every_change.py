@@ -11,6 +11,7 @@ import mutations
 import pools
 from shared import (
     base_models,
+    chats,
     datasets,
     db,
     hosts,
@@ -61,6 +62,7 @@ NEW: dict[str, Try] = {
     "imports.add": lambda s, a: imports.add(s, "x", NOWHERE, "b", "alpaca", actor=a),
     "knowledge.bases.create": lambda s, a: knowledge.create(s, "more", actor=a),
     "knowledge.proposals.propose": lambda s, a: knowledge.propose(s, "notes", TEXT, actor=a),
+    "chats.vote": lambda s, a: chats.vote(s, "talk", 1, "tie", ["base"], actor=a),
     "votes.cast": lambda s, a: votes.cast(s, "c", BALLOT, "first", actor=a),
 }
 #: What a member may do to their own only.
@@ -68,6 +70,7 @@ OWNED: dict[str, Try] = {
     "jobs.cancel": lambda s, a: jobs.cancel("waiting", actor=a),
     "jobs.retry": lambda s, a: jobs.retry("failed", actor=a),
     "jobs.reprioritise": lambda s, a: jobs.reprioritise("waiting", 9, actor=a),
+    "chats.ask": lambda s, a: chats.ask(s, "talk", "What is green?", actor=a),
     "knowledge.edits.add": lambda s, a: knowledge.add(s, "notes", TEXT, actor=a),
     "knowledge.edits.add_many": lambda s, a: knowledge.add_many(s, "notes", [TEXT], actor=a),
     "knowledge.edits.edit": lambda s, a: knowledge.edit(s, "notes", "x", TEXT, actor=a),
@@ -110,6 +113,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Any:
                 session.add(
                     Job(id=name, kind="train", name=name, spec=TRAIN, user="ann", state=state)
                 )
+            session.add(Job(id="talk", kind="chat", name="talk", spec=TRAIN, user="ann"))
             session.add(Host(name="gpu-1", device="cpu"))
             knowledge.create(session, "notes", actor=ANN)
             accounts.create(session, "ann", Role.MEMBER, actor=Actor.admin("root"))
