@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import Session, SQLModel, select
+from sqlalchemy import select
+from sqlmodel import Session, SQLModel
 
 import mutations
 import pools
