@@ -1,7 +1,7 @@
 """Many rows in one round trip to the database, in and out, and several questions in one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     FromClause,
     Table,
     Text,
+    bindparam,
     cast,
     column,
     func,
@@ -34,7 +35,25 @@ def recordset(table: Table, rows: Sequence[Mapping[str, Any]], name: str = "give
     The keys are columns of `table`, whose types they take.
     """
     columns = (column(key, table.c[key].type) for key in rows[0])
-    given = func.json_to_recordset(cast(literal(json.dumps(list(rows)), Text()), JSON))
+    return _unfolded(literal(as_text(rows), Text()), columns, name)
+
+
+def later_rows(name: str = "given", **types: Any) -> FromClause:
+    """`recordset` of columns of these types, for a statement that is made once and kept.
+
+    Its parameter `NAME_rows` takes the rows as `as_text` writes them.
+    """
+    columns = (column(key, kind) for key, kind in types.items())
+    return _unfolded(bindparam(f"{name}_rows", type_=Text()), columns, name)
+
+
+def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as one parameter."""
+    return json.dumps(list(rows))
+
+
+def _unfolded(text: ColumnElement[str], columns: Iterable[Any], name: str) -> FromClause:
+    given = func.json_to_recordset(cast(text, JSON))
     return given.table_valued(*columns).render_derived(name=name, with_types=True)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from shared.tables import Outcome
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -27,3 +29,13 @@ class Choice:
     job_id: str
     cards: tuple[int, ...] = (0,)
     share: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What an attempt came to; `retry_in` are seconds before its job may start again."""
+
+    claim: Claim
+    outcome: Outcome
+    error: dict[str, Any] | None = None
+    retry_in: float = 0.0

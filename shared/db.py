@@ -60,6 +60,8 @@ def _patience() -> dict[str, Any]:
         "tcp_keepalives_count": 2,
         "tcp_user_timeout": 2 * probe * 1000,
         "idle_in_transaction_session_timeout": round(2 * lease) * 1000,
+        # It compiles for 70 ms what then runs for two: a look at a long queue is estimated dear.
+        "jit": "off",
     }
     return {
         "application_name": settings().host_name,

@@ -4,11 +4,14 @@ Decisions are made one host at a time (a lock that lives as long as the transact
 and the order of the queue hold exactly; the guard of CLAIM holds in any case.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
-from sqlalchemy import func, select, text
-from sqlmodel import Session
+from sqlalchemy import bindparam, func, select, text
+from sqlmodel import Session, SQLModel
 
 from shared import leases, pool_state
 from shared.bulk import is_sqlite
@@ -27,6 +30,19 @@ class Dispatch:
     claims: list[Claim]
     #: Hosts that have room for something: they should look too.
     elsewhere: set[str] = field(default_factory=set)
+    #: Another look may find more: a job was gone meanwhile, or an owner has more than were read.
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    """It is this host's turn to decide, until its transaction ends."""
+
+    now: float
+    accepting: bool
+    #: What its row says of cards that cannot be used, and of bases it has at hand.
+    closed: list[int]
+    bases: list[str]
 
 
 def dispatch(
@@ -37,14 +53,15 @@ def dispatch(
     lease_seconds: float,
     window: int = 32,
     closed: Collection[int] = (),
+    turn: Turn | None = None,
 ) -> Dispatch:
     """Claim every job that should start on this host now. Commit before acting on the claims.
 
     `window` is how many jobs of each owner are looked at; it should be at least the host's cards.
     `closed` are cards that something outside the pool holds. Where the first job does not fit, the
-    jobs that have to give way to it are asked to.
+    jobs that have to give way to it are asked to. `turn` is what `take_turn` gave, if it was asked.
     """
-    now = _plan_alone(session)
+    now = (turn or take_turn(session, host)).now
     pool = pool_state.load(session, now, window=window, me=host, closed=closed)
     placed = list(pool.place(now, prefer=host))
     mine = [
@@ -58,20 +75,35 @@ def dispatch(
                 session, victim.job.id, victim.epoch, by=pool.reservation.job_id
             )
     claims = leases.claim(session, mine, host=host, device=device, lease_seconds=lease_seconds)
-    return Dispatch(claims, {each.host for each in placed} - {host})
+    read_out = Counter(each.job.owner for each in placed)
+    more = len(claims) < len(mine) or any(count >= window for count in read_out.values())
+    return Dispatch(claims, {each.host for each in placed} - {host}, more)
 
 
-def _plan_alone(session: Session) -> float:
+def take_turn(session: Session, host: str) -> Turn:
     """Wait for whoever is deciding; the database's time once it is our turn.
 
     A decider that hangs loses its transaction after 10 s.
     """
-    if is_sqlite(session):  # a writing transaction is alone there anyway
-        return pool_state.clock(session)
-    alone = select(
+    statement = _turn(is_sqlite(session))
+    row = session.connection().execute(statement, {"me": host}).one()
+    return Turn(row.now, bool(row.accepting), row.closed or [], row.bases or [])
+
+
+@cache
+def _turn(sqlite: bool) -> Any:
+    """SQL: the lock, the time and what is said of the host, whose row only its worker writes."""
+    host = SQLModel.metadata.tables["host"].c
+    told = [
+        select(column).where(host.name == bindparam("me")).scalar_subquery().label(column.name)
+        for column in (host.accepting, host.closed, host.bases)
+    ]
+    if sqlite:  # a writing transaction is alone there anyway
+        return select(db_now().label("now"), *told)
+    return select(
         func.set_config("idle_in_transaction_session_timeout", "10s", text("true")),
         func.set_config("lock_timeout", "15s", text("true")),
         func.pg_advisory_xact_lock(_PLANNING),
-        db_now(),
+        db_now().label("now"),
+        *told,
     )
-    return session.connection().execute(alone).one()[-1]

@@ -9,14 +9,17 @@ is decided by `shared.dispatch`; a wrong decision there can waste time, never br
 
 from collections.abc import Collection, Sequence
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     ColumnElement,
     Float,
     Integer,
     String,
+    Text,
     and_,
     bindparam,
     case,
@@ -31,8 +34,8 @@ from sqlalchemy import (
 from sqlmodel import Session, SQLModel
 
 from shared import attempts, events
-from shared.bulk import is_sqlite, recordset
-from shared.claims import Choice, Claim
+from shared.bulk import is_sqlite, later_rows, recordset
+from shared.claims import Choice, Claim, Ending
 from shared.clock import db_now
 from shared.errors import HostLost
 from shared.tables import JobState, Outcome
@@ -44,6 +47,8 @@ _ATTEMPT = SQLModel.metadata.tables["attempt"].c
 _CHECKPOINT = SQLModel.metadata.tables["checkpoint"].c
 #: A job whose host dies this often without a checkpoint in between is taken to be the cause.
 MAX_LOST = 10
+#: Outcomes after which the job has ended; each has its state's name.
+FINAL_OUTCOMES = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)
 #: States as literals in SQL, for statements that need a partial index (see `is_ready`).
 QUEUED = literal_column(f"'{JobState.QUEUED}'", String)
 RUNNING = literal_column(f"'{JobState.RUNNING}'", String)
@@ -81,14 +86,24 @@ def claim(
     choices = {choice.job_id: choice for choice in chosen}
     if not choices:
         return []
-    taken = (
+    values = {"ids": list(choices), "host": host, "seconds": lease_seconds}
+    found = attempts.begin(session, _claim(is_sqlite(session)), choices, values, device=device)
+    return [_held(row, host, choices[row.id].cards) for row in found]
+
+
+@cache
+def _claim(sqlite: bool) -> Any:
+    """The UPDATE of CLAIM, made once."""
+    ids = bindparam("ids", expanding=True) if sqlite else bindparam("ids", type_=ARRAY(Text()))
+    chosen = _JOB.id.in_(ids) if sqlite else _JOB.id == func.any(ids)
+    return (
         update(_JOB.id.table)
-        .where(_JOB.id.in_(choices), is_ready(by_id=True))
+        .where(chosen, is_ready(by_id=True))
         .values(
             state=JobState.RUNNING,
             epoch=_JOB.epoch + 1,
-            host=host,
-            lease_until=db_now() + lease_seconds,
+            host=bindparam("host", type_=String),
+            lease_until=db_now() + bindparam("seconds", type_=Float(53)),
             preempt_requested_at=None,
             started_at=func.coalesce(_JOB.started_at, db_now()),
             finished_at=None,
@@ -96,8 +111,6 @@ def claim(
         )
         .returning(*_OWNED, _JOB.kind, _JOB.name, _JOB.spec, _JOB.vram_mb)
     )
-    found = attempts.begin(session, taken, choices, host=host, device=device)
-    return [_held(row, host, choices[row.id].cards) for row in found]
 
 
 def _held(row: Any, host: str, cards: tuple[int, ...]) -> Claim:
@@ -139,55 +152,62 @@ def commit(
 
     On None the caller must roll back: nothing this attempt made may become visible.
     """
-    values = {
-        "held_id": held.job_id,
-        "held_epoch": held.epoch,
-        "retry_in": retry_in,
-        "why": error,
-        "actor": held.host,
-    }
-    row = attempts.end(session, _commit(outcome), outcome, values)
-    return None if row is None else JobState(row.state)
+    ending = Ending(claim=held, outcome=outcome, error=error, retry_in=retry_in)
+    return commit_all(session, [ending])[0]
 
 
-#: Which attempt ends.
-_MY_ID, _MY_EPOCH = bindparam("held_id", type_=String), bindparam("held_epoch", type_=Integer)
+def commit_all(session: Session, endings: Sequence[Ending]) -> list[JobState | None]:
+    """COMMIT attempts of one host in one statement: each one's new state, None where it was lost.
+
+    Where it is None, nothing that this attempt made may be written in this transaction.
+    """
+    given = [
+        {"id": each.claim.job_id, "epoch": each.claim.epoch, "outcome": each.outcome.value,
+         "retry_in": each.retry_in, "error": each.error}
+        for each in sorted(endings, key=lambda each: each.claim.job_id)
+    ]  # fmt: skip
+    statement = _commit(is_sqlite(session))
+    found = attempts.end(session, statement, given, actor=endings[0].claim.host)
+    states = {(job_id, epoch): JobState(state) for job_id, epoch, state in found}
+    return [states.get((each.claim.job_id, each.claim.epoch)) for each in endings]
 
 
 @cache
-def _commit(outcome: Outcome) -> Any:
-    """The UPDATE of COMMIT, made once for each outcome."""
-    ends = {
-        Outcome.SUCCEEDED: JobState.SUCCEEDED,
-        Outcome.FAILED: JobState.FAILED,
-        Outcome.CANCELLED: JobState.CANCELLED,
-    }
-    gave_way = outcome in (Outcome.STOPPED, Outcome.PREEMPTED)
-    fruitless = 0 if gave_way else _without_checkpoint()
+def _commit(sqlite: bool) -> Any:
+    """The UPDATE of COMMIT, made once: of one attempt on SQLite, else of all rows given to it."""
+    types = {"id": String(), "epoch": Integer(), "outcome": String(), "retry_in": Float(53),
+             "error": JSON()}  # fmt: skip
+    if sqlite:
+        mine: Any = SimpleNamespace(
+            **{name: bindparam(f"its_{name}", type_=kind) for name, kind in types.items()}
+        )
+    else:
+        mine = later_rows(**types).c
+    final = {each.value: each.value for each in FINAL_OUTCOMES}
+    saved = exists().where(_CHECKPOINT.job_id == mine.id, _CHECKPOINT.epoch == mine.epoch)
+    # An attempt that saved no checkpoint, and did not end because it was asked to.
+    gave_way = mine.outcome.in_((Outcome.STOPPED.value, Outcome.PREEMPTED.value))
+    fruitless = case((gave_way, 0), (saved, 0), else_=1)
     again = case(
         (_JOB.cancel_requested_at.is_not(None), JobState.CANCELLED.value),
         (_JOB.failures + fruitless >= _JOB.max_attempts, JobState.FAILED.value),
         else_=JobState.QUEUED.value,
     )
-    return (
+    ended = (
         update(_JOB.id.table)
-        .where(_JOB.id == _MY_ID, _JOB.epoch == _MY_EPOCH, _JOB.state == JobState.RUNNING)
+        .where(_JOB.id == mine.id, _JOB.epoch == mine.epoch, _JOB.state == RUNNING)
         .values(
-            state=ends.get(outcome, again),
-            failures=_JOB.failures + (fruitless if outcome is Outcome.RETRY else 0),
+            state=case(final, value=mine.outcome, else_=again),
+            failures=_JOB.failures
+            + case((mine.outcome == Outcome.RETRY.value, fruitless), else_=0),
             lease_until=None,
-            not_before=db_now() + bindparam("retry_in", type_=Float(53)),
-            error=bindparam("why", type_=JSON),
+            not_before=db_now() + mine.retry_in,
+            error=mine.error,
             finished_at=db_now(),
         )
-        .returning(*_OWNED, _JOB.state)
     )
-
-
-def _without_checkpoint() -> ColumnElement[int]:
-    """SQL: 1 when this attempt saved no checkpoint, 0 when it got somewhere."""
-    saved = exists().where(_CHECKPOINT.job_id == _MY_ID, _CHECKPOINT.epoch == _MY_EPOCH)
-    return case((saved, 0), else_=1)
+    told = () if sqlite else (mine.epoch.label("held_epoch"), mine.outcome, mine.error)
+    return ended.returning(*_OWNED, _JOB.state, *told)
 
 
 def expire(session: Session, *, host: str | None = None, but: Collection[str] = ()) -> list[str]:
@@ -225,7 +245,8 @@ def expire(session: Session, *, host: str | None = None, but: Collection[str] = 
         )
         .returning(*_OWNED, _JOB.host, _JOB.state)
     )
-    found = expired.all()
+    # Accounts are locked in one order, see `shared.attempts`.
+    found = sorted(expired, key=lambda row: (row.project, row.user))
     for row in found:
         error = HostLost(host=row.host).record()
         attempts.close(session, row, Outcome.LOST, error)

@@ -9,17 +9,20 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from shared import db, leases, queue
 from shared.claims import Claim
 from shared.config import settings
-from shared.dispatch import dispatch
+from shared.dispatch import dispatch, take_turn
 from shared.submission import base_of
 from worker import adoption, registration, room, sweeper
 from worker.cards import Cards, release
 from worker.devices import Devices, find_devices
+from worker.ends import Ends
 from worker.runners import Runners
 from worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 #: Jobs of each owner that are looked at, beside one a free card: behind those that do not fit.
 _WINDOW = 8
+#: How long a look waits for attempts that are over to give their cards back.
+_LEAVING_SECONDS = 0.05
 
 
 class HostAgent:
@@ -37,6 +40,7 @@ class HostAgent:
         #: Set when the next worker shall take over what runs.
         self.leaving = threading.Event()
         self._inherited = adoption.children()
+        self.ends = Ends()
 
     def run(self) -> None:
         """Work until `stop` or `leave` is called and every attempt has ended or is left."""
@@ -58,7 +62,11 @@ class HostAgent:
         adoption.discard(trace for trace in left if trace.key not in taken)
         for claim, runner in adopted:
             logger.info("job %s (%s): its runner goes on", claim.job_id, claim.name)
-            self._begin(Supervisor(claim, self.runners, self.devices.device, [], runner))
+            self._begin(
+                Supervisor(
+                    claim, self.runners, self.devices.device, [], adopted=runner, ends=self.ends
+                )
+            )
 
     def _work(self) -> None:
         loops = [
@@ -127,6 +135,9 @@ class HostAgent:
     def _claim_until_stopped(self) -> None:
         while not self.stopping.is_set():
             self._look.clear()
+            with self._slots:
+                # Those whose end was committed together leave together: one look for all of them.
+                self._slots.wait_for(self._all_have_left, _LEAVING_SECONDS)
             try:
                 while not self.stopping.is_set() and self._start_some():
                     pass
@@ -135,19 +146,22 @@ class HostAgent:
             # The jitter keeps many hosts from asking in step.
             self._look.wait(settings().poll_seconds * random.uniform(0.75, 1.25))
 
+    def _all_have_left(self) -> bool:
+        return not any(each.is_over for each in self._busy)
+
     def _start_some(self) -> bool:
-        """Claim and start what should run here now; False when nothing does.
+        """Claim and start what should run here now; True when another look may find more.
 
         A full host looks too: what waits may make something that runs give way.
         """
         if room.trouble() is not None:
             return False
         with db.writing() as session:
-            row = registration.row(session)
-            if row is None or not row.accepting:
+            turn = take_turn(session, settings().host_name)
+            if not turn.accepting:
                 return False
             closed = self._cards.taken(self._our_cards())
-            registration.note_closed(session, row, closed)
+            registration.note_closed(session, turn.closed, closed)
             found = dispatch(
                 session,
                 host=settings().host_name,
@@ -155,14 +169,15 @@ class HostAgent:
                 lease_seconds=settings().lease_seconds,
                 window=self._free() + _WINDOW,
                 closed=closed,
+                turn=turn,
             )
-            for claim in found.claims:
-                registration.remember_base(row, base_of(claim.spec))
+            used = [base_of(claim.spec) for claim in found.claims]
+            registration.remember_bases(session, turn.bases, used)
         for claim in found.claims:
             self._start(claim)
         for host in found.elsewhere:
             queue.hint("", host=host)
-        return bool(found.claims)
+        return found.more
 
     def _our_cards(self) -> set[int]:
         with self._slots:
@@ -184,7 +199,7 @@ class HostAgent:
         threading.Thread(target=self._supervise, args=(supervisor,), name=name).start()
 
     def _supervisor(self, claim: Claim, card_locks: list[int]) -> Supervisor:
-        return Supervisor(claim, self.runners, self.devices.device, card_locks)
+        return Supervisor(claim, self.runners, self.devices.device, card_locks, ends=self.ends)
 
     def _supervise(self, supervisor: Supervisor) -> None:
         claim = supervisor.claim
@@ -214,7 +229,7 @@ class HostAgent:
     def _renew_once(self) -> None:
         with self._slots:
             supervisors = list(self._busy)
-        with db.writing() as session:
+        with self.ends.writing, db.writing() as session:
             held = leases.renew(
                 session, [each.claim for each in supervisors], settings().lease_seconds
             )

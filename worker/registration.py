@@ -123,22 +123,26 @@ def labels() -> list[str]:
     return sorted({label.strip() for label in own if label.strip()})
 
 
-def row(session: Session) -> Host | None:
-    """This host's row."""
-    return session.get(Host, settings().host_name)
-
-
-def note_closed(session: Session, host: Host, cards: set[int]) -> None:
+def note_closed(session: Session, known: list[int], cards: set[int]) -> None:
     """Tell the other hosts which cards cannot be used, so that they place nothing there."""
-    if host.closed != sorted(cards):
-        host.closed = sorted(cards)
-        session.flush()
+    if known != sorted(cards):
+        _change(session, closed=sorted(cards))
 
 
-def remember_base(host: Host, name: str) -> None:
-    """Note that this base was just used here: jobs that need it are sent here first."""
-    if name and host.bases[:1] != [name]:
-        host.bases = [name, *(base for base in host.bases if base != name)][:_REMEMBERED]
+def remember_bases(session: Session, known: list[str], used: list[str]) -> None:
+    """Note that these bases were just used here: jobs that need one are sent here first."""
+    bases = known
+    for name in used:
+        if name:
+            bases = [name, *(base for base in bases if base != name)][:_REMEMBERED]
+    if bases != known:
+        _change(session, bases=bases)
+
+
+def _change(session: Session, **columns: Any) -> None:
+    table = Host.metadata.tables["host"]
+    mine = update(table).where(table.c.name == settings().host_name)
+    session.connection().execute(mine.values(**columns))
 
 
 def _require_one_machine(session: Session, now: float) -> None:

@@ -8,11 +8,12 @@ import shutil
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from shared import db, leases
+from shared import db
 from shared.claims import Claim
 from shared.config import settings
 from shared.errors import Both, DiskFull, GraftError, Internal, StoreAway, TimeLimit, both
@@ -20,6 +21,7 @@ from shared.orders import WorkOrder
 from shared.storage import store
 from shared.tables import JobState, Outcome
 from worker.adoption import Adopted, trace_of
+from worker.ends import End, Ends
 from worker.following import Follower
 from worker.journal import Journal
 from worker.ordering import order_for
@@ -43,8 +45,11 @@ class Supervisor:
         device: str,
         card_locks: list[int],
         adopted: Adopted | None = None,
+        ends: Ends | None = None,
     ) -> None:
         self.claim = claim
+        #: The host's, so that attempts which end together are committed together.
+        self.ends = ends or Ends()
         self.runners = runners
         self.device = device
         self.card_locks = card_locks
@@ -65,6 +70,12 @@ class Supervisor:
         self._uri = ""
         self._no_cards = False
         self._talk: Talk | None = None
+        self.end: End | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Has its end been committed? Its cards are free a moment later."""
+        return self.end is not None and self.end.done.is_set()
 
     def refuse_cards(self) -> None:
         """The cards were taken by something outside the pool meanwhile: hand the job back."""
@@ -252,20 +263,12 @@ class Supervisor:
         made = verdict.described if order is not None else None
         if made is not None and order is not None and not self._uri:
             self._uri = upload(self.claim, order)
-        with db.writing() as session:
-            state = leases.commit(
-                session,
-                self.claim,
-                verdict.outcome,
-                error=verdict.error,
-                retry_in=self.journal.retry_delay(session, verdict.outcome),
+        self.end = End(self.claim, verdict, self.journal.retry_delay)
+        if made is not None and order is not None:
+            self.end.publish = partial(
+                publish, claim=self.claim, order=order, uri=self._uri, described=made
             )
-            if state is None:
-                session.rollback()
-                return None
-            if made is not None and order is not None:
-                publish(session, self.claim, order, self._uri, made)
-            return state
+        return self.ends.commit(self.end)
 
 
 def _tidy(order: WorkOrder) -> None:

@@ -9,14 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 
-from shared import db, leases
 from shared.claims import Claim
 from shared.config import settings
 from shared.tables import Outcome
+from worker.ends import End
 from worker.host import HostAgent
 from worker.runners import Runners
 from worker.supervisor import Supervisor
 from worker.tasks import hear, listen
+from worker.verdicts import Verdict
 
 
 class _NoRunners(Runners):
@@ -31,8 +32,8 @@ class _Instant(Supervisor):
     """Commits as soon as it runs."""
 
     def run(self) -> None:
-        with db.writing() as session:
-            leases.commit(session, self.claim, Outcome.SUCCEEDED)
+        self.end = End(self.claim, Verdict(outcome=Outcome.SUCCEEDED))
+        self.ends.commit(self.end)
 
 
 class InstantHost(HostAgent):
@@ -41,7 +42,7 @@ class InstantHost(HostAgent):
     def _supervisor(self, claim: Claim, card_locks: list[int]) -> Supervisor:
         sys.stdout.write(f"{claim.job_id} {time.time()}\n")
         sys.stdout.flush()
-        return _Instant(claim, self.runners, self.devices.device, card_locks)
+        return _Instant(claim, self.runners, self.devices.device, card_locks, ends=self.ends)
 
 
 def main() -> None:

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from shared.scheduling.records import Owner, Shape, Waiting
 from shared.scheduling.shares import Account, Accounts
 
+#: Entries that a heap may hold for each lane there is, before it is cleared of old ones.
+_STALE = 2
+
 
 class Key(NamedTuple):
     """The order of a project's jobs; smaller goes first."""
@@ -110,8 +113,14 @@ class Lanes:
     def refresh(self, lane: Lane, now: float) -> None:
         """Give a lane its key of now."""
         entry = self._entry(lane, now)
-        if entry is not None:
-            heapq.heappush(self._heaps[lane.shape].setdefault(lane.owner.project, []), entry)
+        if entry is None:
+            return
+        heap = self._heaps[lane.shape].setdefault(lane.owner.project, [])
+        if len(heap) > _STALE * len(self._lanes):
+            # Entries whose lane has another key by now sink; over days they would be nearly all.
+            heap[:] = [each for each in heap if each[0] is each[2].key]
+            heapq.heapify(heap)
+        heapq.heappush(heap, entry)
 
     def _entry(self, lane: Lane, now: float) -> tuple[Key, int, Lane] | None:
         head = lane.head()

@@ -20,7 +20,7 @@ from sqlmodel import Session, delete, select
 
 from pools import add_job, age_lease, claim_next
 from shared import db, leases
-from shared.claims import Claim
+from shared.claims import Claim, Ending
 from shared.tables import Attempt, Event, Job, JobDependency, JobState, Outcome
 
 CLEARED = (Event, Attempt, JobDependency, Job)
@@ -68,6 +68,9 @@ def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
                 return
             self.session.commit()
             assert claim in self.holders, "an attempt that was lost ended its job"
+            self._ended(claim, outcome)
+
+        def _ended(self, claim: Claim, outcome: Outcome) -> None:
             self.holders.remove(claim)
             if outcome is Outcome.SUCCEEDED:
                 self.published[claim.job_id] = self.published.get(claim.job_id, 0) + 1
@@ -83,6 +86,20 @@ def make_machine(transitions: Any) -> type[RuleBasedStateMachine]:
             """Any attempt may wake up and try to commit, however long ago it was lost."""
             over = [claim for claim in self.claims if claim not in self.holders]
             self._commit(data.draw(st.sampled_from(over)), outcome)
+
+        @precondition(lambda self: len(self.claims) > 1)
+        @rule(data=st.data(), outcome=st.sampled_from(Outcome))
+        def attempts_commit_together(self, data: st.DataObject, outcome: Outcome) -> None:
+            """A host ends several of its attempts at once, some of which may be over."""
+            host = data.draw(st.sampled_from(sorted({each.host for each in self.claims})))
+            mine = [each for each in self.claims if each.host == host][-4:]
+            endings = [Ending(claim=each, outcome=outcome) for each in mine]
+            states = transitions.commit_all(self.session, endings)
+            self.session.commit()
+            for claim, state in zip(mine, states, strict=True):
+                assert (state is not None) == (claim in self.holders), "not who held the job"
+                if state is not None:
+                    self._ended(claim, outcome)
 
         @precondition(lambda self: self.claims)
         @rule(data=st.data())
@@ -168,7 +185,7 @@ def test_random_histories_keep_every_promise() -> None:
 
 #: The epoch in the guard of COMMIT, and the state in that of CLAIM.
 GUARDS = {
-    "epoch": "_JOB.epoch == _MY_EPOCH, ",
+    "epoch": "_JOB.epoch == mine.epoch, ",
     "queued": '(func.coalesce(job.state, "") if by_id else job.state) == QUEUED,',
 }
 

@@ -15,7 +15,7 @@ from shared.config import settings
 from shared.specs import TrainingSpec
 from shared.storage import seal, store
 from shared.tables import Adapter, Dataset, Job, JobState, ModelRef, Outcome
-from worker import ordering
+from worker import ends, ordering
 from worker import supervisor as supervising
 from worker.runners import Runners
 from worker.supervisor import Supervisor
@@ -91,7 +91,7 @@ def test_the_upload_holds_no_transaction_and_is_not_repeated_when_the_commit_is(
         return uploads[-1]
 
     commits: list[Any] = []
-    honest_commit = supervising.leases.commit
+    honest_commit = ends.leases.commit_all
 
     def commit(*words: Any, **more: Any) -> Any:
         commits.append(words)
@@ -100,7 +100,7 @@ def test_the_upload_holds_no_transaction_and_is_not_repeated_when_the_commit_is(
         return honest_commit(*words, **more)
 
     monkeypatch.setattr(supervising, "upload", upload)
-    monkeypatch.setattr(supervising.leases, "commit", commit)
+    monkeypatch.setattr(ends.leases, "commit_all", commit)
     monkeypatch.setattr(mine.lease_lost, "wait", lambda _: False)
     mine._commit(verdict, order)
     assert (len(uploads), len(commits)) == (1, 2)
