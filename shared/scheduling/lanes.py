@@ -13,7 +13,7 @@ from shared.scheduling.records import Owner, Shape, Waiting
 from shared.scheduling.shares import Account, Accounts
 
 #: Entries that a heap may hold for each lane there is, before it is cleared of old ones.
-_STALE = 2
+_STALE = 3
 
 
 class Key(NamedTuple):
@@ -80,6 +80,8 @@ class Lanes:
         # A project's share changes with every start of any of its jobs, so it is not in the keys:
         # within a project it makes no difference, and between projects only the tops are compared.
         self._heaps: dict[Shape, dict[str, list[tuple[Key, int, Lane]]]] = {}
+        #: How many lanes each shape has.
+        self._sizes: dict[Shape, int] = {}
         self._by_owner: dict[Owner, list[Lane]] = {}
         self._rises: list[tuple[float, int, Lane]] = []
         self._count = 0
@@ -92,6 +94,7 @@ class Lanes:
             account = self.accounts.of(job.owner)
             lane = Lane(job.owner, account, job.shape, job.preemptible)
             self._lanes[place] = lane
+            self._sizes[job.shape] = self._sizes.get(job.shape, 0) + 1
             self._by_owner.setdefault(job.owner, []).append(lane)
         if job.shape not in self._heaps:
             self._heaps[job.shape] = {}
@@ -116,7 +119,7 @@ class Lanes:
         if entry is None:
             return
         heap = self._heaps[lane.shape].setdefault(lane.owner.project, [])
-        if len(heap) > _STALE * len(self._lanes):
+        if len(heap) > _STALE * self._sizes[lane.shape]:
             # Entries whose lane has another key by now sink; over days they would be nearly all.
             heap[:] = [each for each in heap if each[0] is each[2].key]
             heapq.heapify(heap)

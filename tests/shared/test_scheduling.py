@@ -292,3 +292,16 @@ def test_whatever_happens_cards_are_never_overfull_and_all_come_back(data: st.Da
         list(many.place(now))
     assert not many.waiting
     assert (many.fleet.free == many.fleet.total).all()
+
+
+def test_old_places_in_the_queue_are_cleared_away() -> None:
+    """Each end of a job gives its owner's lanes new places; after days nearly all would be old."""
+    one = pool(24)
+    for number in range(2000):
+        one.submit(job(f"j{number}", created_at=float(number), limit=100.0), 0.0)
+    one.submit(job("last", preemptible=True), 0.0)
+    for step in range(1000):
+        (placed,) = one.place(float(step))
+        one.finish(placed.job.id, step + 0.5)
+    (heap,) = one.lanes._heaps[WHOLE].values()
+    assert len(heap) < 10
