@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Engine, text
@@ -102,5 +102,8 @@ def _leadership() -> Iterator[bool]:
         try:
             yield True
         finally:
-            # A pooled connection would keep the lock; a closed one cannot.
+            # A pooled connection would keep the lock; a closed one cannot, but the server may
+            # notice late that it was closed, so it is told first where it can be.
+            with suppress(DBAPIError):
+                connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LEADER})
             connection.invalidate()
