@@ -3,8 +3,7 @@
 CLAIM queued -> running (raises the epoch), RENEW keeps the lease, COMMIT running -> what the
 attempt came to, EXPIRE running -> queued when the lease ran out, CANCEL. Each is one guarded
 UPDATE: whoever holds an older epoch matches no row and changes nothing. A lease is about liveness
-only; safety never depends on a clock. Model and proof sketch: docs/pool.md. Which job is claimed
-is decided by `shared.dispatch`; a wrong decision there can waste time, never break a promise here.
+only; safety never depends on a clock (docs/pool.md). `shared.dispatch` chooses what is claimed.
 """
 
 from collections.abc import Collection, Sequence
@@ -47,8 +46,7 @@ _ATTEMPT = SQLModel.metadata.tables["attempt"].c
 _CHECKPOINT = SQLModel.metadata.tables["checkpoint"].c
 #: A job whose host dies this often without a checkpoint in between is taken to be the cause.
 MAX_LOST = 10
-#: Outcomes after which the job has ended; each has its state's name.
-FINAL_OUTCOMES = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)
+FINAL_OUTCOMES = (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED)  # named as states are
 #: States as literals in SQL, for statements that need a partial index (see `is_ready`).
 QUEUED = literal_column(f"'{JobState.QUEUED}'", String)
 RUNNING = literal_column(f"'{JobState.RUNNING}'", String)
