@@ -21,6 +21,7 @@ from pools import forget, use
 from processes import gone, until
 from shared import db, jobs, schema
 from shared.cli.root import root
+from shared.people.actors import Actor
 from shared.specs import parse_spec
 from shared.storage import store
 from shared.tables import Adapter, Attempt, Dataset, Event, Job, JobState, ModelRef, Outcome
@@ -28,6 +29,7 @@ from worker import adoption
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 STEPS = 60
+ANN = Actor.admin("ann")
 
 
 class Worker:
@@ -83,13 +85,14 @@ def _worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Worker]
         )
         session.commit()
     made = Worker(tmp_path / "worker.log")
+    until(lambda: starts() == 1, "the worker is there")
     yield made
     assert made.end() == 0
     forget()
 
 
 def submit(seed: int, steps: int = STEPS) -> Job:
-    return jobs.submit(parse_spec(train(seed, steps)), user="ann")
+    return jobs.submit(parse_spec(train(seed, steps)), actor=ANN)
 
 
 def now(job: Job) -> Job:
@@ -198,7 +201,7 @@ def test_an_adopted_job_is_cancelled_as_any_other(worker: Worker) -> None:
     job = submit(4, 100_000)
     runner = running(job)
     worker.kill()
-    jobs.cancel(job.id, user="ann")
+    jobs.cancel(job.id, actor=ANN)
     worker.start()
     ended(job, JobState.CANCELLED)
     assert gone(runner)

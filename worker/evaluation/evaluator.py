@@ -108,8 +108,11 @@ def _limited(file: DataFile, spec: EvaluationSpec, report: Report) -> Benchmark:
     if found.duplicates:
         rows = ", ".join(str(row) for row in list(found.duplicates)[:10])
         report.log(
-            f"{file.name}: {len(found.duplicates)} rows repeat an earlier one and are left out "
-            f"(rows {rows})",
+            both(
+                f"{file.name}: {len(found.duplicates)} rows repeat an earlier one and are left out "
+                f"(rows {rows})",
+                f"{file.name}：{len(found.duplicates)} 行与前面的行重复，已略去（第 {rows} 行）",
+            ),
             "warning",
         )
     items = [
@@ -173,8 +176,12 @@ class _Run:
         task = SHAPES[benchmark.shape](benchmark.items, reader)
         if reader.truncated:
             self._report.log(
-                f"{file.name}: {reader.truncated} items are longer than the base reads "
-                f"({self._limit} tokens) and lost their beginning",
+                both(
+                    f"{file.name}: {reader.truncated} items are longer than the base reads "
+                    f"({self._limit} tokens) and lost their beginning",
+                    f"{file.name}：{reader.truncated} 条超过底座可读长度（{self._limit} 个词元），"
+                    "开头已截去",
+                ),
                 "warning",
             )
         facts = self._facts | {"truncated": reader.truncated}

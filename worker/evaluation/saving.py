@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from shared.errors import both
 from shared.evaluations import (
     COMPARABLE_FACTS,
     EvaluationPart,
@@ -76,5 +77,11 @@ def _read(folder: Path | None, report: Report) -> list[EvaluationPart]:
     try:
         return read_result(folder).parts
     except (OSError, ValueError, KeyError) as wrong:
-        report.log(f"The checkpoint {folder.name} cannot be read, scoring anew: {wrong}", "warning")
+        report.log(
+            both(
+                f"the checkpoint {folder.name} cannot be read, scoring anew: {wrong}",
+                f"检查点 {folder.name} 无法读取，重新评分：{wrong}",
+            ),
+            "warning",
+        )
         return []

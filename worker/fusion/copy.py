@@ -7,7 +7,7 @@ so a copy that lands nowhere or changes no logit is refused as NO-OP.
 
 from torch.nn.functional import pad
 
-from shared.errors import NoOp, WrongCount
+from shared.errors import NoOp, WrongCount, both
 from shared.orders import WorkOrder
 from shared.specs import Copy
 from worker.fusion.canonical import CanonicalAdapter
@@ -44,8 +44,12 @@ def copy(order: WorkOrder, params: Copy, report: Report) -> AdapterResult:
         report.progress(done, len(found.landings), "modules")
     rank = write_landed(order, host, landed)
     report.log(
-        f"copied {len(found.landed)} of the donor's {len(donor.modules)} modules into "
-        f"{len(found.landings)} of {host.base}"
+        both(
+            f"copied {len(found.landed)} of the donor's {len(donor.modules)} modules into "
+            f"{len(found.landings)} of {host.base}",
+            f"已将供体 {len(donor.modules)} 个模块中的 {len(found.landed)} 个复制到 {host.base} 的 "
+            f"{len(found.landings)} 个模块",
+        )
     )
     report.phase("probing the host")
     facts = landing_facts(donor, host, found) | {"logit_change": probe(order)}

@@ -7,6 +7,7 @@ the host once without gradients. Both bases are in memory while it trains.
 
 from typing import Any
 
+from shared.errors import both
 from shared.orders import WorkOrder
 from shared.specs import Distil
 from worker.checkpoints import load_base
@@ -38,8 +39,12 @@ def distil(order: WorkOrder, params: Distil, report: Report) -> AdapterResult:
     lessons = _lessons(taught, bridge, donor_tokenizer, tokenizer, params.max_length, reach)
     facts = _facts(bridge, lessons)
     report.log(
-        f"{facts['taught_share']:.1%} of the answers' tokens have a target from the donor's logits "
-        f"({facts['alignment']}); the others learn the text"
+        both(
+            f"{facts['taught_share']:.1%} of the answers' tokens have a target from the donor's "
+            f"logits ({facts['alignment']}); the others learn the text",
+            f"回答中 {facts['taught_share']:.1%} 的词元以供体的 logit 为目标"
+            f"（{facts['alignment']}），其余学习文本",
+        )
     )
     objective = Distillation(donor, bridge, lessons, params.strength)
     made = learn(

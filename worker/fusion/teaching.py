@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from shared.errors import Both, NoAnswers, NoOp, WrongCount
+from shared.errors import Both, NoAnswers, NoOp, WrongCount, both
 from shared.formats import Conversation, read_questions
 from shared.orders import AdapterFiles, WorkOrder
 from shared.specs import Teaching
@@ -58,7 +58,12 @@ def ask(order: WorkOrder, params: Teaching, report: Report) -> Taught:
     key = _key(order, donor, template, params)
     file = AnswerFile(order.folder / NAME, key, order.resume_from)
     if file.found:
-        report.log(f"{len(file.found)} of {len(rows)} answers are there from an earlier attempt")
+        report.log(
+            both(
+                f"{len(file.found)} of {len(rows)} answers are there from an earlier attempt",
+                f"{len(rows)} 个回答中的 {len(file.found)} 个来自之前的尝试",
+            )
+        )
     if any(number not in file.found for number, _ in rows):
         _ask(order, donor, rows, template, params, file, report)
     learned, counts = _learned(rows, file, donor.name, params.max_new_tokens, report)
@@ -133,10 +138,13 @@ def _learned(
     }
     if not kept:
         raise NoAnswers(donor=donor, limit=limit, **counts)
+    told = {"kept": len(kept), "limit": limit, **counts}
     report.log(
-        "{kept} of {asked} answers are learned: {unfinished} did not end within {limit} tokens, "
-        "{empty} were empty, {too_long} prompts were too long to ask".format(
-            kept=len(kept), limit=limit, **counts
+        both(
+            "{kept} of {asked} answers are learned: {unfinished} did not end within {limit} "
+            "tokens, {empty} were empty, {too_long} prompts were too long to ask".format_map(told),
+            "{asked} 个回答中学习 {kept} 个：{unfinished} 个未在 {limit} 个词元内结束，"
+            "{empty} 个为空，{too_long} 个提示过长无法提问".format_map(told),
         )
     )
     seconds = sum(answer.seconds for _, answer in answers)

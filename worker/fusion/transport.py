@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from shared.errors import NoOp, WrongCount
+from shared.errors import NoOp, WrongCount, both
 from shared.formats import read_questions
 from shared.orders import WorkOrder
 from shared.specs import Procrustes, Ridge
@@ -76,9 +76,14 @@ def transport(order: WorkOrder, params: Procrustes | Ridge, report: Report) -> A
         why = f'no map for "{donor.name}" has a held-out R² of {params.least_r2:g} or more.'
         raise NoOp(why=why)
     rank = write_landed(order, host, landed)
+    kept = sum(each["kept"] for each in modules)
     report.log(
-        f"{sum(each['kept'] for each in modules)} of {len(modules)} projections carried over, "
-        f"fitted on {len(paired.held_out)} places ({paired.share:.0%} of the host's tokens)"
+        both(
+            f"{kept} of {len(modules)} projections carried over, fitted on "
+            f"{len(paired.held_out)} places ({paired.share:.0%} of the host's tokens)",
+            f"{len(modules)} 个投影中的 {kept} 个已迁移，按 {len(paired.held_out)} 个位置拟合"
+            f"（占宿主词元的 {paired.share:.0%}）",
+        )
     )
     facts = landing_facts(donor, host, found) | {
         "projections": modules, "paired_share": paired.share, "places": len(paired.held_out),
