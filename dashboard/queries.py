@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from shared import knowledge, results
 from shared.clock import db_now
+from shared.metrics import ALL, primary_metric
 from shared.specs import MAKERS
 from shared.submission import LIVE
 from shared.tables import (
@@ -21,6 +22,7 @@ from shared.tables import (
     JobState,
     LogLine,
     ModelRef,
+    Score,
 )
 
 
@@ -139,3 +141,30 @@ def made_by(session: Session, job: Job) -> tuple[str, str] | None:
         return "adapters", adapter
     stored = session.exec(select(Comparison.name).where(Comparison.job_id == job.id)).first()
     return ("compare", stored) if stored is not None else None
+
+
+@dataclass(frozen=True)
+class AdapterScore:
+    """What an adapter scored on a benchmark, all languages together."""
+
+    comparison: str
+    benchmark: str
+    metric: str
+    value: float
+
+
+def scores_of(session: Session, adapter: str) -> list[AdapterScore]:
+    """The primary scores of an adapter in every comparison, the newest first."""
+    rows = session.exec(select(Evaluation).where(Evaluation.adapter == adapter)).all()
+    own = {row.id: row for row in rows}
+    kept = session.exec(
+        select(Score).where(col(Score.evaluation_id).in_(own), Score.language == ALL)
+    )
+    values = {(each.evaluation_id, each.metric): each.value for each in kept}
+    found = []
+    for stored in results.comparisons(session):
+        for row in (own[each] for each in stored.evaluations if each in own):
+            metric = primary_metric(row.shape).name
+            if (value := values.get((row.id, metric))) is not None:
+                found.append(AdapterScore(stored.name, row.benchmark, metric, value))
+    return found

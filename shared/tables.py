@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
+from shared.cards import AdapterCard as AdapterCard
 from shared.chat_tables import ChatTurn as ChatTurn
 from shared.chat_tables import ChatVote as ChatVote
 from shared.columns import json_column, short_id, time_column

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -53,11 +54,17 @@ class Visitor:
         self.url = url.rstrip("/")
         self.outside: list[str] = []
 
-    def open(self, path: str = "/", language: Language = "en") -> Page:
-        """A fresh session of a visitor of that language."""
+    def open(
+        self,
+        path: str = "/",
+        language: Language = "en",
+        theme: Literal["light", "dark"] = "light",
+    ) -> Page:
+        """A fresh session of a visitor of that language, whose system is light or dark."""
         context = self.browser.new_context(
-            locale=LOCALES[language], viewport={"width": 1440, "height": 1000}
-        )
+            locale=LOCALES[language], color_scheme=theme,
+            viewport={"width": 1440, "height": 1000},
+        )  # fmt: skip
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: self._note(request.url))

@@ -4,10 +4,18 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, charts, language, moments, parts, queries
+from dashboard import adapter_card, address, moments, parts, queries
+from dashboard.adapter_upload import upload
 from dashboard.archive import zipped
+from dashboard.comparing import arms
+from dashboard.comparing.modules import modules
+from dashboard.frame import framed
 from dashboard.language import Words
-from shared import db, results
+from shared import comparisons, db, library, results
+from shared.cards import AdapterCard
+from shared.comparisons.words import score
+from shared.library import Entry
+from shared.metrics import METRICS
 from shared.specs import FUSION_METHODS
 from shared.storage import store
 from shared.tables import Adapter
@@ -21,7 +29,10 @@ def open_adapter() -> None:
 
 
 def listing(words: Words) -> None:
-    """Every adapter, newest first."""
+    """Every adapter, newest first, found by what is known or was written about it."""
+    with db.reading() as session:
+        known = library.all_tags(session)
+    text, tags = "", []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
             words("adapters.search"),
@@ -31,11 +42,18 @@ def listing(words: Words) -> None:
             persist_state="session",
             width=280,
         )
+        if known:
+            tags = st.pills(
+                words("adapters.tags"), known, selection_mode="multi",
+                key=address.seed("adapters", "tag", known), persist_state="session",
+            )  # fmt: skip
     address.keep("adapters", "q", [text] if text else [])
+    address.keep("adapters", "tag", tags)
+    upload(words)
     with db.reading() as session:
-        found = results.adapters(session, text=text or "")
+        found = library.entries(session, text=text or "", tags=tags)
         now = queries.now(session)
-    if not found and not text:
+    if not found and not text and not tags:
         parts.empty(
             words("adapters.empty"), page="app_pages/submit.py", action=words("jobs.empty.action"),
             query={"kind": "train"},
@@ -45,25 +63,29 @@ def listing(words: Words) -> None:
         st.info(words("adapters.nothing"), icon=":material/filter_alt:")
         return
     st.dataframe(
-        [
-            {
-                "name": each.name,
-                "method": [words.code("method", each.method)],
-                "base": each.base_model,
-                "rank": each.rank,
-                "parents": ", ".join(each.parents or []),
-                "size": moments.size(each.bytes),
-                "user": each.user,
-                "created": moments.ago(each.created_at, now, words),
-            }
-            for each in found
-        ],
+        [_row(words, each, now) for each in found],
         hide_index=True,
         height="content" if len(found) <= 16 else 600,
         column_config=columns(words),
         key="adapters.table",
         alt=words("adapters.title"),
     )
+
+
+def _row(words: Words, each: Entry, now: float) -> dict[str, Any]:
+    own = each.adapter
+    return {
+        "name": own.name,
+        "promoted": "★" if each.card.promoted_by else "",
+        "method": [words.code("method", own.method)],
+        "base": own.base_model,
+        "rank": own.rank,
+        "tags": each.card.tags,
+        "parents": ", ".join(own.parents or []),
+        "size": moments.size(own.bytes),
+        "user": own.user,
+        "created": moments.ago(own.created_at, now, words),
+    }
 
 
 def columns(words: Words) -> dict[str, Any]:
@@ -74,6 +96,8 @@ def columns(words: Words) -> dict[str, Any]:
             words("adapters.name"), type="tertiary", on_click=open_adapter, key="adapters.open",
             alignment="left",
         ),
+        "promoted": config.TextColumn("★", help=words("adapters.promoted"), width="small"),
+        "tags": config.ListColumn(words("adapters.tags")),
         "method": config.MultiselectColumn(
             words("adapters.method"),
             options=[
@@ -102,11 +126,14 @@ def detail(words: Words, name: str) -> None:
     """One adapter."""
     with db.reading() as session:
         found = results.adapter(session, name)
-        edges = results.lineage(session, name)
         children = queries.children(session, name)
         compared = queries.comparisons_with(session, name)
-        bases = {row.name for row in queries.bases(session)}
-    buttons(words, found)
+        card, known = library.card(session, name), library.all_tags(session)
+        others, now = library.versions(session, name), queries.now(session)
+        scores = queries.scores_of(session, name)
+    adapter_card.say_refusal(words)
+    adapter_card.shown(words, card)
+    buttons(words, found, card, known)
     parts.facts(
         [
             (words("adapters.method"), words.code("method", found.method)),
@@ -118,23 +145,51 @@ def detail(words: Words, name: str) -> None:
             (words("adapters.digest"), found.sha256[:16]),
         ]
     )
-    st.subheader(words("adapters.lineage"), anchor=False)
-    edges += [(name, child) for child in children]
-    adapters = {child for _, child in edges} | set(found.parents or [])
-    kinds = {
-        node: "adapter" if node in adapters else "base" if node in bases else "dataset"
-        for edge in edges
-        for node in edge
-    }
-    st.mermaid_chart(charts.lineage(edges, kinds), width="content", alt=words("adapters.lineage"))
+    adapter_card.versions(words, name, others, now)
+    _lineage(words, name, children)
     links(words, found, children, compared)
+    _scores(words, scores)
+    st.subheader(words("modules.title"), anchor=False)
+    with st.container(border=True), parts.guard(words):
+        modules(words, name, "adapters")
+    arms.curves(words, {name: found})
     if found.facts:
         st.subheader(words("adapters.facts"), anchor=False)
         parts.facts([(key, fact_text(value)) for key, value in sorted(found.facts.items())])
 
 
-def buttons(words: Words, found: Adapter) -> None:
-    """Download it, see the job that made it, use it."""
+def _lineage(words: Words, name: str, children: list[str]) -> None:
+    """The graph above the adapter, and what was made of it."""
+    with db.reading() as session:
+        edges = comparisons.ancestry(session, [name]) + [(name, child) for child in children]
+        found = comparisons.made_by(session, [node for edge in edges for node in edge])
+        bases = {row.name for row in queries.bases(session)}
+    st.subheader(words("adapters.lineage"), anchor=False)
+    arms.lineage(words, edges, found, bases)
+
+
+def _scores(words: Words, scores: list[queries.AdapterScore]) -> None:
+    if not scores:
+        return
+    st.subheader(words("compare.scores"), anchor=False)
+    st.dataframe(
+        [
+            {
+                words("compare.name"): each.comparison,
+                words("compare.benchmark"): each.benchmark,
+                words("adapters.metric"): METRICS[each.metric].title[words.language],
+                words("adapters.score"): score(each.value, METRICS[each.metric]),
+            }
+            for each in scores
+        ],
+        hide_index=True,
+        height="content" if len(scores) <= 16 else 480,
+        alt=words("compare.scores"),
+    )
+
+
+def buttons(words: Words, found: Adapter, card: AdapterCard, known: list[str]) -> None:
+    """Download it, recommend it, write about it, see the job that made it, use it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             words("adapters.download"),
@@ -144,6 +199,7 @@ def buttons(words: Words, found: Adapter) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+        adapter_card.edit(words, found.name, card, known)
         if found.job_id:
             st.page_link(
                 "app_pages/job.py",
@@ -181,18 +237,4 @@ def links(words: Words, found: Adapter, children: list[str], compared: list[str]
                     st.page_link(f"app_pages/{page}.py", label=name, query_params={"name": name})
 
 
-def main() -> None:
-    """Draw the page."""
-    words = language.words()
-    name = st.query_params.get("name", "")
-    if name:
-        parts.header(name)
-        parts.back(words("adapters.title"))
-        with parts.guard(words):
-            detail(words, name)
-        return
-    parts.header(words("adapters.title"), lead=words("adapters.lead"))
-    listing(words)
-
-
-main()
+framed("adapters", listing=listing, detail=detail)

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from dashboard import address, language, moments, parts, queries
+from dashboard import address, moments, parts, queries
 from dashboard.comparing import plots
 from dashboard.comparing.arms import made_of
 from dashboard.comparing.files import exports
 from dashboard.comparing.modules import inside
 from dashboard.comparing.verdicts import verdicts
 from dashboard.costs import costs
+from dashboard.frame import framed
 from dashboard.language import Words
 from dashboard.score_table import score_table
 from dashboard.side_by_side import items, table_of
@@ -145,18 +146,4 @@ def detail(words: Words, name: str) -> None:
         )  # fmt: skip
 
 
-def main() -> None:
-    """Draw the page."""
-    words = language.words()
-    name = st.query_params.get("name", "")
-    if name:
-        parts.header(name)
-        parts.back(words("compare.title"))
-        with parts.guard(words):
-            detail(words, name)
-        return
-    parts.header(words("compare.title"), lead=words("compare.lead"))
-    listing(words)
-
-
-main()
+framed("compare", listing=listing, detail=detail)

@@ -8,7 +8,8 @@ from typing import Any, Literal, cast
 
 import streamlit as st
 
-from dashboard import address, language, moments, parts, queries, row_view
+from dashboard import address, moments, parts, queries, row_view
+from dashboard.frame import framed
 from dashboard.language import Words
 from shared import datasets, db
 from shared.benchmarks import read_benchmark
@@ -249,19 +250,10 @@ def in_template(words: Words, path: Path, format: str) -> None:
         row_view.in_template(row, template, f"{words('datasets.row')} {number}")
 
 
-def main() -> None:
-    """Draw the page."""
-    words = language.words()
-    name = st.query_params.get("name", "")
-    if name:
-        parts.header(name)
-        parts.back(words("datasets.title"))
-        with parts.guard(words):
-            detail(words, name)
-        return
-    parts.header(words("datasets.title"), lead=words("datasets.lead"))
+def uploads_and_listing(words: Words) -> None:
+    """The upload form, and below it every file."""
     upload(words)
     listing(words)
 
 
-main()
+framed("datasets", listing=uploads_and_listing, detail=detail)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import address, language, moments, parts, queries
+from dashboard import address, moments, parts, queries
+from dashboard.frame import framed
 from dashboard.language import Words
 from dashboard.sample_forms import add_form, edit_form, proposal_cards, say_done
 from shared import db, knowledge
@@ -237,19 +238,10 @@ def detail(words: Words, name: str) -> None:
         history(words, name)
 
 
-def main() -> None:
-    """Draw the page."""
-    words = language.words()
-    name = st.query_params.get("name", "")
-    if name:
-        parts.header(name)
-        parts.back(words("knowledge.title"))
-        with parts.guard(words):
-            detail(words, name)
-        return
-    parts.header(words("knowledge.title"), lead=words("knowledge.lead"))
+def form_and_listing(words: Words) -> None:
+    """The form for a new one, and below it every knowledge base."""
     new_form(words)
     listing(words)
 
 
-main()
+framed("knowledge", listing=form_and_listing, detail=detail)
