@@ -1,4 +1,4 @@
-"""`graft submit train|fuse|evaluate`, or a spec from a JSON file: `graft submit -f spec.json`."""
+"""`graft submit train|fuse|evaluate|chat`, or a JSON file: `graft submit -f spec.json`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +19,7 @@ from shared.language import say
 from shared.queueing import submit_batch, submit_many
 from shared.specs import (
     FUSION_METHODS,
+    ChatSpec,
     EvaluationSpec,
     FusionSpec,
     TrainingSpec,
@@ -104,7 +105,7 @@ def _start(file: Path | None, like: str | None, kind: str) -> dict[str, Any]:
 
 
 def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
-    """The body of `submit train` and `submit evaluate`."""
+    """The body of `submit train`, `submit evaluate` and `submit chat`."""
 
     def run(file: Path | None, recipe: str | None = None, **values: Any) -> int:
         asked = {name: values.pop(name) for name in ASKED}
@@ -117,7 +118,7 @@ def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
 
 
 _TRAIN, _EVALUATE = parameters(TrainingSpec), parameters(EvaluationSpec)
-_FUSE = parameters(FusionSpec)
+_FUSE, _CHAT = parameters(FusionSpec), parameters(ChatSpec)
 _METHODS = {name: parameters(spec) for name, spec in FUSION_METHODS.items()}
 
 flags(_TRAIN)(
@@ -136,6 +137,15 @@ flags(_EVALUATE)(
     submit.command("evaluate", help=say("Score a base and its adapters.", "评测底座及其适配器。"))(
         queueing(_flat_spec("evaluate", _EVALUATE))
     )
+)
+flags(_CHAT)(
+    submit.command(
+        "chat",
+        help=say(
+            "Start a playground session, to be asked on the dashboard.",
+            "开始一个试聊会话，在网页上提问。",
+        ),
+    )(queueing(_flat_spec("chat", _CHAT)))
 )
 
 

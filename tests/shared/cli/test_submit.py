@@ -31,6 +31,15 @@ def test_submit_prints_the_id_of_the_job_it_queued(stocked: Graft) -> None:
     assert "No worker is running" in result.stderr
 
 
+def test_a_playground_session_is_submitted_like_any_job(stocked: Graft) -> None:
+    asked = ("--name", "talk", "--base-model", "tiny", "--idle-timeout", "60")
+    result = stocked("submit", "chat", *asked)
+    assert result.exit_code == 0
+    with db.reading() as session:
+        job = jobs.find(session, result.stdout.strip())
+    assert (job.kind, job.spec["idle_timeout"], job.limit_seconds) == ("chat", 60, 3600)
+
+
 def test_a_fusion_waits_for_the_queued_trainings_it_names(stocked: Graft) -> None:
     first = json.loads(stocked(*TRAIN, "--json").stdout)["id"]
     second = stocked(
