@@ -21,6 +21,7 @@ PHASES: Mapping[str, str] = {
     "loading bases": "加载两个底座",
     "probing the host": "检验宿主底座",
     "probing bases": "检验两个底座",
+    "previewing": "预览",
     "training": "训练",
     "finding weights": "寻找权重",
     "fusing": "融合",

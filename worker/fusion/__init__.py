@@ -39,6 +39,7 @@ from worker.fusion.learned import alpha_search, lora_soups, lorahub
 from worker.fusion.lego import lora_lego
 from worker.fusion.noise import noise
 from worker.fusion.probing import probe_bases
+from worker.fusion.proxy import preview_facts
 from worker.fusion.refresh import refresh
 from worker.fusion.regmean import regmean
 from worker.fusion.sparse import RULES, sparse
@@ -90,7 +91,10 @@ def fuse(order: WorkOrder, report: Report) -> AdapterResult:
     params = order.spec.params
     probed: dict[str, Any] = {}
     if isinstance(params, Transfer) and params.probe != "off" and order.base and order.adapters:
-        probed = {"probe": asdict(probe_bases(order, params.probe, report))}
+        depth = "weights" if params.probe == "weights" else "full"
+        probed = {"probe": asdict(probe_bases(order, depth, report))}
+        if params.probe == "preview":
+            probed |= preview_facts(order, report)
     made = METHODS[type(params)](order, params, report)
     made.facts = {
         "method": params.method,

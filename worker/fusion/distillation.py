@@ -70,7 +70,7 @@ class Distillation:
         """Sum over labels of KL(target ‖ host), or of -log p(token) where there is no target."""
         with learner.precision():
             target, taught = self.targets(learner.model, batch)
-            found = _logits(learner.model, batch).log_softmax(-1)
+            found = label_logits(learner.model, batch).log_softmax(-1)
         apart = functional.kl_div(found[taught], target, reduction="sum", log_target=True)
         rest = functional.nll_loss(found[~taught], batch.targets[~taught], reduction="sum")
         return apart + rest, len(batch.targets), {"taught": float(taught.sum())}
@@ -83,7 +83,7 @@ class Distillation:
             [place >= 0 for each in lessons for place in each.places], device=model.device
         )
         with model.disable_adapter():
-            own = _logits(model, batch)[taught]
+            own = label_logits(model, batch)[taught]
         change = self._strength * self._change(lessons)
         own[:, : change.shape[1]] += change
         return own.log_softmax(-1), taught
@@ -106,7 +106,7 @@ class Distillation:
         return self._bridge.change(after, before)
 
 
-def _logits(model: Any, batch: Batch) -> Tensor:
+def label_logits(model: Any, batch: Batch) -> Tensor:
     """(labels, vocabulary), fp32: the model's logits where a label is predicted."""
     length = batch.input_ids.shape[1]
     with head_at(model, batch.places // length, batch.places % length):

@@ -36,17 +36,18 @@ class FusionParameters(Spec):
 class Transfer(FusionParameters):
     """A method that moves one adapter to another base; the others stay on theirs."""
 
-    probe: Literal["off", "weights", "full"] = parameter(
+    probe: Literal["off", "weights", "full", "preview"] = parameter(
         "weights",
         en=(
             "Probe",
             "Look at both bases first and recommend a route (COPY, TRANSPORT, REFRESH, RETRAIN): "
-            "weights reads their files, full also runs both on some prompts.",
+            "weights reads their files, full also runs both on some prompts, preview moreover reads "
+            "answers of the dataset with the donor's change added: what a transfer may reach.",
         ),
         zh=(
             "探测",
             "先查看两个底座并推荐路线（COPY、TRANSPORT、REFRESH、RETRAIN）：weights 只读文件，"
-            "full 还会让两者读一些提示。",
+            "full 还会让两者读一些提示，preview 再叠加供体的变化去读数据集的回答，预估迁移的上限。",
         ),
         group="advanced",
     )
