@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
+from graft.checked import checked
 from graft.compared import Comparison
 from graft.jobs import Job
 from graft.local import local_pool
@@ -23,9 +22,8 @@ from shared.api.things import (
     ModelAnswer,
     SampleAnswer,
 )
-from shared.errors import InvalidSpec, Language
+from shared.errors import Language
 from shared.language import language as own_language
-from shared.specs.problems import in_words
 
 if TYPE_CHECKING:
     from graft.remote import Remote
@@ -119,7 +117,7 @@ class Client:
     def study(self, name: str, *, key: str | None = None, **asked: Any) -> list[Job]:
         """A transfer study; the last job is its evaluation. `asked`: fields of StudySpec."""
         queueing = {field: asked.pop(field) for field in list(asked) if field in _ASKED}
-        body = _checked(StudySubmission, {"spec": asked | {"name": name}} | queueing)
+        body = checked(StudySubmission, {"spec": asked | {"name": name}} | queueing)
         return [Job(self, each) for each in self.pool.jobs.study(body, key)]
 
     def submit(
@@ -172,9 +170,11 @@ class Client:
         """The adapter of that name. Raises UnknownAdapter."""
         return Adapter(self, self.pool.adapters.get(name))
 
-    def adapters(self, *, base: str = "", text: str = "") -> list[Adapter]:
-        """Published adapters, newest first."""
-        found = self.pool.adapters.list(base=base, text=text)
+    def adapters(
+        self, *, base: str = "", text: str = "", tags: Sequence[str] = ()
+    ) -> list[Adapter]:
+        """Published adapters that hold the text and have all of the tags, newest first."""
+        found = self.pool.adapters.list(base=base, text=text, tags=tags)
         return [Adapter(self, each) for each in found]
 
     def comparison(self, name: str, *, baseline: str = "") -> Comparison:
@@ -224,7 +224,7 @@ class Client:
 
     def ask(self, knowledge: str, question: str, k: int = 4) -> list[SampleAnswer]:
         """The samples of a knowledge base that would go before a question, the best last."""
-        asked = _checked(Question, {"question": question, "k": k})
+        asked = checked(Question, {"question": question, "k": k})
         return list(self.pool.knowledge.ask(knowledge, asked))
 
     def add_samples(
@@ -232,7 +232,7 @@ class Client:
     ) -> AddedAnswer:
         """Add `{"instruction", "output", "input"}` to a knowledge base, in one revision."""
         body = {"samples": [dict(each) for each in samples], "days": days}
-        return self.pool.knowledge.add(knowledge, _checked(Samples, body))
+        return self.pool.knowledge.add(knowledge, checked(Samples, body))
 
     def _submit(self, spec: dict[str, Any], asked: dict[str, Any]) -> Job:
         """`asked` holds both parameters of the spec and fields of the submission."""
@@ -246,7 +246,7 @@ class Client:
         asked: dict[str, Any],
     ) -> JobSubmission:
         grid = {name: list(values) for name, values in (sweep or {}).items()}
-        return _checked(JobSubmission, {"spec": dict(spec), "sweep": grid} | asked)
+        return checked(JobSubmission, {"spec": dict(spec), "sweep": grid} | asked)
 
 
 def _remote(url: str, token: str | None, language: Language) -> "Remote":
@@ -254,16 +254,6 @@ def _remote(url: str, token: str | None, language: Language) -> "Remote":
     from graft.remote import Remote
 
     return Remote(Http(url, token, language))
-
-
-def _checked(model: type[Any], data: dict[str, Any]) -> Any:
-    """The request that the data make. Raises InvalidSpec naming the first wrong field."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as wrong:
-        first = wrong.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise InvalidSpec(field=field, problem=in_words(first)) from None
 
 
 def _name(kind: str) -> str:

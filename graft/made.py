@@ -1,8 +1,10 @@
 """A published adapter: its facts, its page, its files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from graft.checked import checked
+from shared.api.asked import CardText
 from shared.api.things import AdapterAnswer
 from shared.errors import FolderTaken
 
@@ -22,10 +24,19 @@ class Adapter:
     rank = property(lambda self: self.answer.rank, doc="Its rank.")
     parents = property(lambda self: self.answer.parents, doc="Adapters it was fused from.")
     facts = property(lambda self: self.answer.facts, doc="What its job measured.")
+    note = property(lambda self: self.answer.note, doc="What people wrote about it.")
+    tags = property(lambda self: self.answer.tags, doc="Its tags.")
+    promoted = property(lambda self: self.answer.promoted, doc="Is it the version to use?")
     url = property(lambda self: self.answer.url, doc="Its page in the dashboard.")
 
     def __repr__(self) -> str:
         return f"<Adapter {self.name!r} on {self.base} rank {self.rank} {self.url}>"
+
+    def describe(self, **card: Any) -> "Adapter":
+        """Write `note=`, `tags=`, or `promoted=True` for the version to use. Raises Forbidden."""
+        asked = checked(CardText, card)
+        self.answer = self._client.pool.adapters.describe(self.name, asked)
+        return self
 
     def download(self, folder: Path | str) -> Path:
         """Copy its folder in PEFT's format. Raises FolderTaken for one that holds something."""

@@ -18,7 +18,7 @@ from shared.api.answers import (
     PlanAnswer,
     WhyAnswer,
 )
-from shared.api.asked import Bulk, JobSubmission, Question, Samples, StudySubmission
+from shared.api.asked import Bulk, CardText, JobSubmission, Question, Samples, StudySubmission
 from shared.api.packing import pack
 from shared.api.things import (
     AdapterAnswer,
@@ -110,8 +110,14 @@ class RemoteJobs(_Desk):
 class RemoteAdapters(_Desk):
     """Adapters."""
 
-    def list(self, *, base: str = "", text: str = "") -> Sequence[AdapterAnswer]:
-        return [AdapterAnswer(**each) for each in self._http.get("adapters", base=base, text=text)]
+    def list(
+        self, *, base: str = "", text: str = "", tags: Sequence[str] = ()
+    ) -> Sequence[AdapterAnswer]:
+        found = self._http.get("adapters", base=base, text=text, tag=list(tags))
+        return [AdapterAnswer(**each) for each in found]
+
+    def describe(self, name: str, asked: CardText) -> AdapterAnswer:
+        return AdapterAnswer(**self._http.send("PUT", "adapters", name, "card", body=_body(asked)))
 
     def get(self, name: str) -> AdapterAnswer:
         return AdapterAnswer(**self._http.get("adapters", name))

@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 from dashboard.api.callers import Caller
 from dashboard.api.jobs import Text
 from dashboard.api.uploads import FILE, Received
-from shared.api.asked import Label
+from shared.api.asked import CardText, Label, Tag
 from shared.api.packing import pack
 from shared.api.things import AdapterAnswer
 from shared.specs.training import TemplateName
@@ -21,15 +21,26 @@ Name = Annotated[Label, Path()]
 
 
 @router.get("/adapters", operation_id="adapters")
-def listed(pool: Caller, base: Text = "", text: Text = "") -> list[AdapterAnswer]:
-    """Published adapters, newest first."""
-    return list(pool.adapters.list(base=base, text=text))
+def listed(
+    pool: Caller,
+    base: Text = "",
+    text: Text = "",
+    tag: Annotated[list[Tag], Query()] = [],  # noqa: B006
+) -> list[AdapterAnswer]:
+    """Published adapters that hold the text and have all of the tags, newest first."""
+    return list(pool.adapters.list(base=base, text=text, tags=tag))
 
 
 @router.get("/adapters/{name}", operation_id="adapter")
 def one(pool: Caller, name: Name) -> AdapterAnswer:
     """One adapter with its lineage."""
     return pool.adapters.get(name)
+
+
+@router.put("/adapters/{name}/card", operation_id="describe")
+def describe(pool: Caller, name: Name, asked: CardText) -> AdapterAnswer:
+    """Write its note and tags, or make it the version to use; what is left out stays."""
+    return pool.adapters.describe(name, asked)
 
 
 @router.get(

@@ -5,8 +5,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared import db, imports, results
+from shared import db, imports, library, results
 from shared.api.archives import unpack
+from shared.api.asked import CardText
 from shared.api.desk import Desk
 from shared.api.things import AdapterAnswer
 from shared.api.told import told_adapter
@@ -16,17 +17,34 @@ from shared.storage import store
 class Adapters(Desk):
     """The adapters of the pool. Methods that name one raise UnknownAdapter."""
 
-    def list(self, *, base: str = "", text: str = "") -> Sequence[AdapterAnswer]:
-        """Published adapters, newest first."""
+    def list(
+        self, *, base: str = "", text: str = "", tags: Sequence[str] = ()
+    ) -> Sequence[AdapterAnswer]:
+        """Published adapters that hold the text and have all of the tags, newest first."""
         with db.reading() as session:
-            found = results.adapters(session, base_model=base, text=text)
-        return [told_adapter(self, each) for each in found]
+            found = library.entries(session, text=text, tags=tags)
+        wanted = [each for each in found if base in ("", each.adapter.base_model)]
+        return [told_adapter(self, each.adapter, each.card) for each in wanted]
 
     def get(self, name: str) -> AdapterAnswer:
         """An adapter with its lineage."""
         with db.reading() as session:
             found = results.adapter(session, name)
-            return told_adapter(self, found, results.lineage(session, name))
+            edges = results.lineage(session, name)
+            return told_adapter(self, found, library.card(session, name), edges)
+
+    def describe(self, name: str, asked: CardText) -> AdapterAnswer:
+        """Write its note and tags, or make it the version to use. Raises Forbidden."""
+        with db.writing() as session:
+            card = library.card(session, results.adapter(session, name).name)
+            if asked.note is not None or asked.tags is not None:
+                note = card.note if asked.note is None else asked.note
+                tags = card.tags if asked.tags is None else asked.tags
+                library.describe(session, name, note=note, tags=tags, actor=self.actor)
+            if asked.promoted is not None:
+                change = library.promote if asked.promoted else library.demote
+                change(session, name, actor=self.actor)
+        return self.get(name)
 
     def folder(self, name: str) -> Path:
         """Where its files lie on this machine, fetched first where the store is remote."""
@@ -56,4 +74,4 @@ class Adapters(Desk):
         """Register a folder in PEFT's format. Raises as `upload`."""
         with db.writing() as session:
             made = imports.add(session, name, folder, base, template, actor=self.actor)
-            return told_adapter(self, made)
+            return told_adapter(self, made, library.card(session, name))

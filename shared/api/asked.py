@@ -21,6 +21,7 @@ from shared.specs.study import StudySpec
 
 #: Names, ids and beginnings of ids.
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Tag = Annotated[str, StringConstraints(pattern=r"^[^,\s]{1,32}$")]
 Said = Annotated[str, StringConstraints(min_length=1)]
 Kind = Literal["train", "fuse", "evaluate", "chat"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -115,6 +116,15 @@ class SampleText(Asked):
     ]
     output: Annotated[str, StringConstraints(pattern=r"^[^\x00]*[^\s\x00]")]
     input: str = ""
+
+
+class CardText(Asked):
+    """What people write about an adapter; what is left out stays as it is."""
+
+    note: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    tags: Annotated[list[Tag], Field(max_length=12)] | None = None
+    #: Whether this is the version to use; another of its family is then no longer.
+    promoted: bool | None = None
 
 
 class Samples(Asked):

@@ -20,6 +20,10 @@ class AdapterAnswer(Answer):
     user: str
     job: str | None
     created_at: float
+    #: What people wrote about it, and whether it is the version to use.
+    note: str
+    tags: list[str]
+    promoted: bool
     #: (parent, child) pairs above it; empty in lists.
     lineage: list[list[str]]
     #: Its page in the dashboard.

@@ -10,6 +10,7 @@ from shared.api.answers import (
 )
 from shared.api.desk import Desk
 from shared.api.things import AdapterAnswer, DatasetAnswer, ModelAnswer
+from shared.cards import AdapterCard
 from shared.tables import (
     Adapter,
     Attempt,
@@ -63,13 +64,16 @@ def told_attempt(attempt: Attempt) -> AttemptAnswer:
 
 
 def told_adapter(
-    desk: Desk, adapter: Adapter, lineage: list[tuple[str, str]] | None = None
+    desk: Desk, adapter: Adapter, card: AdapterCard, lineage: list[tuple[str, str]] | None = None
 ) -> AdapterAnswer:
-    """An adapter, with its lineage where one is looked at alone."""
-    known = set(AdapterAnswer.model_fields) - {"job", "lineage", "url"}
+    """An adapter with its card, and with its lineage where one is looked at alone."""
+    known = set(AdapterAnswer.model_fields) - {"job", "lineage", "url", "note", "tags", "promoted"}
     return AdapterAnswer(
         **adapter.model_dump(include=known),
         job=adapter.job_id,
+        note=card.note,
+        tags=card.tags,
+        promoted=bool(card.promoted_by),
         lineage=[list(edge) for edge in lineage or []],
         url=desk.link("adapters", name=adapter.name),
     )

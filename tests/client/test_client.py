@@ -163,6 +163,17 @@ def test_files_go_both_ways(client: graft.Client, tmp_path: Path) -> None:
     assert len(wrong.value.params["each"]) == 1
 
 
+def test_an_adapter_is_described_found_by_its_tag_and_promoted(client: graft.Client) -> None:
+    tag = type(client.pool).__name__.lower()
+    adapter = client.adapter("fused").describe(note="For reviews.", tags=[tag, "zh"], promoted=True)
+    assert (adapter.note, adapter.tags, adapter.promoted) == ("For reviews.", [tag, "zh"], True)
+    assert [each.name for each in client.adapters(tags=["zh", tag])] == ["fused"]
+    assert adapter.describe(promoted=False).tags == [tag, "zh"]
+    assert not client.adapter("fused").promoted
+    with pytest.raises(InvalidSpec, match="tags"):
+        adapter.describe(tags=["one, two"])
+
+
 def test_a_knowledge_base_is_asked_and_added_to(client: graft.Client) -> None:
     sample = {"instruction": f"Who is {type(client.pool).__name__}?", "output": "A way to ask."}
     assert len(client.add_samples(filled.KNOWLEDGE, [sample]).ids) == 1
