@@ -220,7 +220,7 @@ def test_an_adapter_of_another_base_ends_the_evaluation_by_name(order, tiny_glm,
 
 def test_a_nan_adapter_ends_the_evaluation_by_name(order, tiny_llama, tmp_path):
     broken = write_adapter(tiny_llama, tmp_path / "broken", scale=math.nan)
-    with pytest.raises(UnsupportedAdapter, match="broken.*NaN"):
+    with pytest.raises(UnsupportedAdapter, match=r"broken.*NaN"):
         evaluate(order(adapters={"broken": broken}), Silent())
 
 
