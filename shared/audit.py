@@ -65,7 +65,9 @@ class Sealer:
 
     def _seal_batch(self) -> int:
         with db.reading() as session:
-            last = session.exec(select(EventSeal).order_by(col(EventSeal.position).desc())).first()
+            newest_first = select(EventSeal).order_by(col(EventSeal.position).desc())
+            # Without the limit the driver would fetch the whole chain to look at its end.
+            last = session.exec(newest_first.limit(1)).first()
             query = select(Event).where(_is_unsealed(), col(Event.seq) > self._done)
             waiting = session.exec(query.order_by(col(Event.seq)).limit(BATCH)).all()
         position, previous = (last.position, last.hash) if last else (0, "")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import SQLModel, delete, update
 
 from shared import audit, db, events
@@ -119,3 +120,19 @@ def test_two_leaders_cannot_fork_the_chain(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(Exception, match=r"(?i)unique"):
         first.seal()
     assert (verified().sealed, verified().broken) == (3, None)
+
+
+def test_sealing_reads_the_end_of_the_chain_and_not_all_of_it() -> None:
+    write(3)
+    sealer = audit.Sealer()
+    sealer.seal()
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(" ".join(statement.lower().split()))
+
+    event.listen(db.engine(), "before_cursor_execute", note)
+    sealer.seal()
+    event.remove(db.engine(), "before_cursor_execute", note)
+    (chain,) = [each for each in asked if "from eventseal order by" in each]
+    assert " limit " in chain
