@@ -19,6 +19,7 @@ from shared import (
     imports,
     jobs,
     knowledge,
+    library,
     limits,
     saved_views,
     studies,
@@ -33,7 +34,7 @@ from shared.queueing import Request, submit_batch, submit_many, submit_stages
 from shared.specs import parse_spec
 from shared.specs.study import StudySpec
 from shared.starter.builtin import add_builtin
-from shared.tables import Host, Job, JobState
+from shared.tables import Adapter, Host, Job, JobState
 
 ANN, BOB, EVE = (
     Actor("ann", Role.MEMBER), Actor("bob", Role.MEMBER), Actor("eve", Role.VIEWER)
@@ -78,6 +79,9 @@ OWNED: dict[str, Try] = {
     "knowledge.edits.expire": lambda s, a: knowledge.expire(s, "notes", ["x"], actor=a),
     "knowledge.proposals.approve": lambda s, a: knowledge.approve(s, "notes", "p", actor=a),
     "knowledge.proposals.reject": lambda s, a: knowledge.reject(s, "notes", "p", actor=a),
+    "library.describe": lambda s, a: library.describe(s, "kept", note="n", tags=["t"], actor=a),
+    "library.promote": lambda s, a: library.promote(s, "kept", actor=a),
+    "library.demote": lambda s, a: library.demote(s, "kept", actor=a),
     "people.accounts.set_password": lambda s, a: accounts.set_password(
         s, "ann", "a long password", actor=a
     ),
@@ -116,6 +120,12 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Any:
                 )
             session.add(Job(id="talk", kind="chat", name="talk", spec=TRAIN, user="ann"))
             session.add(Host(name="gpu-1", device="cpu"))
+            session.add(
+                Adapter(
+                    name="kept", method="train", base_model="b", base_fingerprint="b", uri="x",
+                    sha256="x", rank=4, user="ann",
+                )
+            )  # fmt: skip
             knowledge.create(session, "notes", actor=ANN)
             accounts.create(session, "ann", Role.MEMBER, actor=Actor.admin("root"))
             made = tokens.create(session, "ann", Scope.READ, actor=ANN)
