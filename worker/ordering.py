@@ -103,12 +103,18 @@ def _file(store: Store, dataset: Dataset, weight: float | None = None) -> DataFi
 def _newest_checkpoint(
     session: Session, job_id: str, store: Store, tell: Callable[[str], None]
 ) -> Path | None:
-    """Where to go on: the furthest checkpoint whose files are there and whole."""
+    """Where to go on: the furthest checkpoint whose files are there and whole.
+
+    A runner whose worker was gone saves on, and removes the ones that were noted.
+    """
     saved = session.exec(
         select(Checkpoint)
         .where(Checkpoint.job_id == job_id)
         .order_by(col(Checkpoint.epoch).desc(), col(Checkpoint.step).desc())
     ).all()
+    for folder in _unnoted(store, saved[0].uri) if saved else []:
+        if not damage(folder):
+            return folder
     for checkpoint in saved:
         try:
             folder = store.open_path(checkpoint.uri)
@@ -123,6 +129,17 @@ def _newest_checkpoint(
             f"the checkpoint of step {checkpoint.step} is damaged, an earlier one is used: {wrong}"
         )
     return None
+
+
+def _unnoted(store: Store, uri: str) -> list[Path]:
+    """Later checkpoints beside the last one that was noted, the furthest first."""
+    if store.local is None:
+        return []
+    noted = store.local / uri
+    kind, _, done = noted.name.rpartition("-")
+    found = {path.name.rpartition("-")[2]: path for path in noted.parent.glob(f"{kind}-*")}
+    later = [number for number in found if number.isdigit() and int(number) > int(done)]
+    return [found[number] for number in sorted(later, key=int, reverse=True)]
 
 
 def _out_of_memory_before(session: Session, job_id: str) -> int:

@@ -14,8 +14,8 @@ from shared.people.actors import Actor
 from shared.retrieval import read_samples
 from shared.specs import FUSION_METHODS, parse_spec
 from shared.specs.fusion.learned import FromExamples
-from shared.storage import store
-from shared.tables import Adapter, ModelRef
+from shared.storage import seal, store
+from shared.tables import Adapter, Checkpoint, ModelRef
 from worker.ordering import order_for
 
 
@@ -47,6 +47,31 @@ def test_a_fusion_that_looks_at_examples_gets_their_file(
     assert json.loads(order.dataset.path.read_text())[0]["output"] == "hi"
     assert order.base is not None
     assert order.base.name == "small"
+
+
+def test_a_job_goes_on_from_what_its_runner_saved_after_its_worker_was_gone(
+    database: str, tmp_path: Path
+) -> None:
+    """The noted checkpoint was removed by then, the furthest one is half written."""
+    rows = tmp_path / "rows.json"
+    rows.write_text(json.dumps([{"instruction": "Say hi", "output": "hi"}]))
+    with db.writing() as session:
+        session.add(ModelRef(name="small", location="-", fingerprint="small", narrowest=32))
+        datasets.register(session, "rows", rows, "training", actor=Actor.admin("ann"))
+    spec = {"kind": "train", "name": "t", "base_model": "small", "dataset": "rows"}
+    job = jobs.submit(parse_spec(spec), actor=Actor.admin("ann"))
+    folder = store().attempt_folder(job.id, 1) / "checkpoints"
+    for step in (25, 30):
+        (folder / f"step-{step:08d}").mkdir(parents=True)
+        (folder / f"step-{step:08d}" / "weights").write_text("w")
+    seal(folder / "step-00000025")
+    with db.writing() as session:
+        noted = store().publish(folder / "step-00000010", "-")
+        session.add(Checkpoint(job_id=job.id, epoch=1, step=10, uri=noted, created_at=0.0))
+    claimed = SimpleNamespace(job_id=job.id, epoch=2, host="here", spec=job.spec)
+    with db.reading() as session:
+        order = order_for(session, cast(Claim, claimed), store(), "cpu")
+    assert order.resume_from == folder / "step-00000025"
 
 
 def test_an_evaluation_keeps_the_revision_that_was_newest_when_it_was_submitted(
