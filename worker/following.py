@@ -2,6 +2,7 @@
 store."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +12,9 @@ from shared.storage import store
 from worker.journal import Journal
 from worker.talk import Talk
 from worker.traces import Tail, Trace, is_final
+
+#: Checkpoints of an attempt kept on its host; the older one is for a crash under the newer.
+KEPT = 2
 
 
 class Follower:
@@ -61,6 +65,7 @@ class Follower:
         key = f"jobs/{self.claim.job_id}/a{self.claim.epoch}/checkpoints/{folder.name}"
         try:
             self.journal.checkpoint(step, store().publish(folder, key))
+            _leave(folder, KEPT)
         except (StoreAway, FileNotFoundError) as wrong:
             self.journal.log(
                 "warning",
@@ -77,3 +82,12 @@ class Follower:
             if text:
                 self.journal.log("output", text)
             self.journal.took("output", end)
+
+
+def _leave(newest: Path, most: int) -> None:
+    """Remove all checkpoints of this kind but the newest; none that is later than this one."""
+    kind, _, done = newest.name.rpartition("-")
+    found = {path.name.rpartition("-")[2]: path for path in newest.parent.glob(f"{kind}-*")}
+    taken = [number for number in found if number.isdigit() and int(number) <= int(done)]
+    for number in sorted(taken, key=int)[:-most]:
+        shutil.rmtree(found[number], ignore_errors=True)

@@ -105,16 +105,14 @@ def _newest_checkpoint(
 ) -> Path | None:
     """Where to go on: the furthest checkpoint whose files are there and whole.
 
-    A runner whose worker was gone saves on, and removes the ones that were noted.
+    One that was noted, so that no step between is missing from the curves; else, where a runner
+    outlived its worker for long, what it saved later.
     """
     saved = session.exec(
         select(Checkpoint)
         .where(Checkpoint.job_id == job_id)
         .order_by(col(Checkpoint.epoch).desc(), col(Checkpoint.step).desc())
     ).all()
-    for folder in _unnoted(store, saved[0].uri) if saved else []:
-        if not damage(folder):
-            return folder
     for checkpoint in saved:
         try:
             folder = store.open_path(checkpoint.uri)
@@ -128,7 +126,8 @@ def _newest_checkpoint(
         tell(
             f"the checkpoint of step {checkpoint.step} is damaged, an earlier one is used: {wrong}"
         )
-    return None
+    later = _unnoted(store, saved[0].uri) if saved else []
+    return next((folder for folder in later if not damage(folder)), None)
 
 
 def _unnoted(store: Store, uri: str) -> list[Path]:

@@ -19,8 +19,9 @@ from shared.storage import damage, seal, sync_folder
 _TENSORS, _STATE = "state.safetensors", "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _DRAFT = ".tmp-"
-#: Checkpoints kept; the older one is for a crash of the disk under the newer.
-KEPT = 2
+#: Checkpoints kept where nobody takes them. A worker that does keeps fewer; one that is gone noted
+#: some that must still be there when the job goes on elsewhere.
+KEPT = 20
 
 
 @dataclass
