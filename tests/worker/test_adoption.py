@@ -228,6 +228,21 @@ def test_what_one_worker_wrote_the_next_does_not_write_again(claim: Claim, trace
         assert session.get_one(Attempt, (claim.job_id, claim.epoch)).done == 1
 
 
+@pytest.mark.usefixtures("database")
+def test_two_checkpoints_that_were_noted_stay_and_none_that_was_not_is_removed(
+    claim: Claim, trace: Trace
+) -> None:
+    folder = store().attempt_folder(claim.job_id, claim.epoch) / "checkpoints"
+    for step in (2, 4, 6, 8):
+        (folder / f"step-{step:08d}").mkdir(parents=True)
+    for step in (2, 4, 6):
+        place = str(folder / f"step-{step:08d}")
+        say(trace, {"type": "checkpoint", "step": step, "folder": place})
+    with Follower(claim, Journal(claim), trace) as follower:
+        follower.read()
+    assert sorted(int(path.name[-8:]) for path in folder.iterdir()) == [4, 6, 8]
+
+
 def test_a_line_that_was_cut_off_by_a_kill_is_not_read(tmp_path: Path) -> None:
     trace = Trace(tmp_path / "j.a1")
     for descriptor in trace.open():

@@ -157,9 +157,10 @@ def test_a_job_stopped_before_its_first_step_leaves_no_checkpoint(
     assert report.checkpoints == report.steps == []
 
 
-def test_checkpoints_come_at_their_interval_and_two_are_kept(
-    tiny_llama: Path, tmp_path: Path
+def test_checkpoints_come_at_their_interval_and_a_few_are_kept(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(resuming, "KEPT", 2)
     report = Silent()
     train(order_for(tiny_llama, tmp_path, max_steps=9, checkpoint_every=2), report)
     assert [step for step, _ in report.checkpoints] == [2, 4, 6, 8]
