@@ -74,15 +74,16 @@ def main() -> None:
     )
     parser.add_argument("--peer", type=Path, help="a Python that has MLFlow")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true", help="one visit each, no peer")
+    parser.add_argument("--quick", action="store_true", help="100,000 jobs, one visit, no peer")
     asked = parser.parse_args()
     times = 1 if asked.quick else 3
     rows, loads = [], []
     with tempfile.TemporaryDirectory(prefix="scale-", ignore_cleanup_errors=True) as name:
-        for jobs in (10_000, 100_000):
+        for jobs in (100_000,) if asked.quick else (10_000, 100_000):
             row, load = pages(Path(name) / str(jobs), jobs, times)
             rows.append(row)
             loads.append(load)
+        ours = rows[-1]
         if asked.peer and not asked.quick:
             rows.append(mlflow_peer.visited(asked.peer, Path(name) / "mlflow", 10_000, times))
         drawn = curve(Path(name) / "curve", 10.0 * times)
@@ -90,10 +91,10 @@ def main() -> None:
     show("viewers", loads, as_json=asked.json)
     show("a growing curve", [drawn], as_json=asked.json)
     result(
-        cold_s_100k=rows[1]["cold_s"],
-        warm_s_100k=rows[1]["warm_s"],
-        next_page_ms=rows[1]["next_page_ms"],
-        viewers25_p95_ms=loads[1]["p95 ms"],
+        cold_s_100k=ours["cold_s"],
+        warm_s_100k=ours["warm_s"],
+        next_page_ms=ours["next_page_ms"],
+        viewers25_p95_ms=loads[-1]["p95 ms"],
         curve_block_ms=drawn["longest task CPU ms"],
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, language, parts, queries
+from dashboard import address, language, parts, planning, queries
 from dashboard.forms import Form, Offers, fold
 from dashboard.language import Words
 from dashboard.queries import Choice
@@ -140,11 +140,8 @@ def drafted_arms() -> list[str]:
 FORMS = {"train": train, "fuse": fuse, "evaluate": evaluate}
 
 
-def send(words: Words, values: dict[str, Any], missing: list[str]) -> None:
+def send(words: Words, values: dict[str, Any]) -> None:
     """Submit the spec, or say what is wrong with it."""
-    if missing:
-        st.error(words("submit.missing", fields=", ".join(missing)), icon=":material/error:")
-        return
     try:
         job = jobs.submit(parse_spec(values), actor=parts.actor(), project=settings().project)
     except GraftError as problem:
@@ -193,10 +190,20 @@ def main() -> None:
         return
     with st.container(border=True):
         values, missing = FORMS[kind](words, offered)
-    if st.button(
-        words("submit.send"), type="primary", icon=":material/send:", key=f"submit.send.{kind}"
-    ):
-        send(words, values, missing)
+    planning.command(words, values)
+    with st.container(horizontal=True):
+        sent = st.button(
+            words("submit.send"), type="primary", icon=":material/send:", key=f"submit.send.{kind}"
+        )
+        planned = st.button(
+            words("plan.show"), icon=":material/query_stats:", key=f"submit.plan.{kind}"
+        )
+    if (sent or planned) and missing:
+        st.error(words("submit.missing", fields=", ".join(missing)), icon=":material/error:")
+    elif sent:
+        send(words, values)
+    elif planned:
+        planning.show(words, values)
 
 
 main()

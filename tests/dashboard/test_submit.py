@@ -246,3 +246,48 @@ def test_a_link_to_another_kind_of_job_is_followed_within_a_session(
     app.button_group(key="address.submit.kind").set_value("fuse").run()
     assert app.query_params["kind"] == "fuse"
     assert app.button_group(key="address.submit.kind").value == "fuse"
+
+
+def test_the_command_under_the_form_is_the_form_and_follows_it(
+    small: Path, open_page: Open
+) -> None:
+    app = open_page("submit")
+    app.number_input(key="draft.train.rank").set_value(3)
+    app = _fill_training(app, "as typed")
+    [shown] = [each.value for each in app.code]
+    assert shown.startswith("graft submit train ")
+    assert "'--name=as typed'" in shown
+    assert "--rank=3" in shown
+    # Defaults stay unsaid.
+    assert "--alpha" not in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ("Graphics memory", "Place in the queue", "Cards that fit")),
+        ("zh", ("显存", "队列位置", "可用的卡")),
+    ],
+)
+def test_a_plan_tells_what_submitting_would_get_and_queues_nothing(
+    small: Path, open_page: Open, language: Language, said: tuple[str, ...]
+) -> None:
+    with db.reading() as session:
+        before = jobs.listing(session, limit=1)[0].id
+    app = _fill_training(open_page("submit", language), "only-planned")
+    app = app.button(key="submit.plan.train").click().run()
+    assert not app.error
+    for title in said:
+        assert title in texts(app)
+    assert _newest().id == before
+    # The name is still there to be submitted.
+    assert app.text_input(key="draft.train.name").value == "only-planned"
+
+
+def test_a_plan_is_refused_where_submitting_would_be(small: Path, open_page: Open) -> None:
+    taken = _newest().name
+    app = open_page("submit").button(key="submit.plan.train").click().run()
+    assert app.error[0].value.startswith("Fill in first: ")
+    app = _fill_training(open_page("submit"), taken)
+    planned = app.button(key="submit.plan.train").click().run().error[0].value
+    assert planned == _send(app, "train").error[0].value

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 import filled
 from shared import db, jobs
 from shared.errors import Language
-from visitors import Visitor, badge, browser, cell, heading, healthy, served
+from visitors import Visitor, badge, browser, cell, heading, healthy, press, served
 
 __all__ = ["browser", "served"]
 
@@ -70,7 +70,7 @@ def test_cancel_asks_names_the_job_and_ends_it(served: Visitor) -> None:
         job = jobs.find(session, "waiting-0")
     page = served.open(f"/job?id={job.id}", "zh")
     expect(page.get_by_text("排队中，第 1 位。")).to_be_visible()
-    page.get_by_role("button", name="取消任务").click()
+    press(page, "取消任务")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text(f"waiting-0 ({job.id})")).to_be_visible()
     dialog.get_by_role("button", name="取消任务").click()
@@ -85,7 +85,7 @@ def test_retry_opens_the_new_job(served: Visitor) -> None:
     with db.reading() as session:
         old = jobs.find(session, "dropped")
     page = served.open(f"/job?id={old.id}")
-    page.get_by_role("button", name="Retry").click()
+    press(page, "Retry")
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     page.wait_for_url(lambda url: "id=" in url and old.id not in url)
     expect(page.get_by_text(re.compile(r"Queued, \d\w\w in line"))).to_be_visible()
