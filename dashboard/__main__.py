@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from dashboard.visitor import require_protection
 from shared import schema
 from shared.config import settings
 from shared.errors import GraftError
@@ -25,6 +26,7 @@ def main() -> None:
     """Check that the database is there and current, then become Streamlit."""
     try:
         schema.check()
+        require_protection()
     except GraftError as problem:
         sys.stderr.write(problem.message(language()) + "\n")
         sys.exit(problem.exit_code)

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import language, parts
+from shared.errors import Unauthenticated
 
 STATIC = Path(__file__).with_name("static")
 #: (page, icon, is it in the menu); the first one is the start page.
@@ -48,6 +49,11 @@ def main() -> None:
     ]
     page = st.navigation(pages, position="top")
     with parts.guard(words):
+        try:
+            parts.actor()
+        except Unauthenticated as stranger:
+            parts.ask_to_sign_in(words, stranger)
+            return
         page.run()
 
 

@@ -7,11 +7,11 @@ from typing import Literal
 import streamlit as st
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from dashboard import language
+from dashboard import language, visitor
 from dashboard.language import Words
 from shared import schema
 from shared.errors import GraftError, NotReachable, both
-from shared.people.actors import Actor, local_actor
+from shared.people.actors import Actor
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
 STATE_COLOURS: dict[str, Colour] = {
@@ -31,8 +31,8 @@ STATE_ICONS = {
 
 
 def actor() -> Actor:
-    """Who is acting: one user of this machine, an admin."""
-    return local_actor()
+    """Who is acting. Raises Unauthenticated where somebody has to sign in first."""
+    return visitor.actor()
 
 
 def user() -> str:
@@ -46,9 +46,26 @@ def header(title: str, *, lead: str = "") -> None:
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.title(title, anchor=False, width="content")
-        language.switch()
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            signed_in()
+            language.switch()
     if lead:
         st.caption(lead)
+
+
+def signed_in() -> None:
+    """Who signed in, and the way out; nothing for the one user of a machine."""
+    if st.context.cookies.get(visitor.COOKIE):
+        words = language.words()
+        st.caption(plain(user()), width="content")
+        st.html(f'<a href="/sign-out">{words("people.sign_out")}</a>', width="content")
+
+
+def ask_to_sign_in(words: Words, problem: GraftError) -> None:
+    """What somebody sees who has to sign in first."""
+    header(words("people.sign_in"))
+    st.info(plain(problem.message(words.language)), icon=":material/lock:")
+    st.html(f'<a href="/sign-in">{words("people.sign_in")}</a>')
 
 
 def state_badge(words: Words, state: str) -> None:

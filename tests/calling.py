@@ -12,16 +12,17 @@ import uvicorn
 from starlette.applications import Starlette
 
 from dashboard.api import mounted
+from dashboard.sign_in import ROUTES
 from processes import until
 
 
 class Caller:
     """Sends requests to the API as if from an address, to a dashboard of that name."""
 
-    def __init__(self, address: str, host: str) -> None:
-        self._app = Starlette(routes=[mounted()])
+    def __init__(self, address: str, host: str, under: str = "/api/v1/") -> None:
+        self._app = Starlette(routes=[mounted(), *ROUTES])
         self._address = address
-        self._base = f"http://{host}/api/v1/"
+        self._base = f"http://{host}{under}"
 
     def __call__(self, method: str, path: str, **request: Any) -> httpx.Response:
         return asyncio.run(self._send(method, path, request))

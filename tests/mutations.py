@@ -25,6 +25,8 @@ POOLS_OWN = {
     "shared.knowledge.edits.retire_due": "samples expire by the clock",
     "shared.submission.settled": "the same, before a revision is frozen",
     "shared.submission.admit_all": "looks at what is submitted; the caller asks",
+    "shared.people.sessions": "signing in and out finds out who is acting",
+    "shared.people.tokens.made_for": "its callers have asked who is acting",
     "shared.people.accounts.signed_in": "it finds out who is acting",
     "shared.people.tokens.actor_of_token": "it finds out who is acting",
 }

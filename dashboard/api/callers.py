@@ -1,6 +1,5 @@
 """Who calls: the bearer of a token, or, without one, whoever works on this machine."""
 
-from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -9,6 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import select
 
 from dashboard.api.languages import reader
+from dashboard.visitor import is_loopback
 from shared import db
 from shared.api.pool import Pool
 from shared.config import settings
@@ -57,7 +57,7 @@ def is_local(request: Request) -> bool:
     of another site makes a browser here send, by its own name or by one that resolves to here.
     """
     headers = request.headers
-    if not _loopback(settings().dashboard_address):
+    if not is_loopback(settings().dashboard_address):
         return False
     if any(name in headers for name in _FORWARDED):
         return False
@@ -67,13 +67,6 @@ def is_local(request: Request) -> bool:
     if origin is not None and urlsplit(origin).netloc != headers.get("host"):
         return False
     client = request.client.host if request.client else ""
-    return _loopback(client) and _loopback(urlsplit(f"//{headers.get('host', '')}").hostname or "")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(client) and is_loopback(
+        urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    )

@@ -16,6 +16,17 @@ class Unauthenticated(UserError):
     zh = "您尚未登录：{problem}。请重新登录，或用 `graft tokens new` 生成新令牌。"
 
 
+class OpenToOthers(UserError):
+    """At {address} others than this machine's user could reach the dashboard, and nobody can
+    sign in yet. Make an account first, `graft accounts add NAME --role admin`, or serve it at
+    127.0.0.1."""
+
+    zh = (
+        "地址 {address} 会让其他机器访问面板，但尚无人可以登录。"
+        "请先建账号：`graft accounts add 名称 --role admin`；或改用 127.0.0.1。"
+    )
+
+
 class TooManyFailures(UserError):
     """Too many failed sign-ins for "{name}". Wait {seconds} seconds and try again."""
 

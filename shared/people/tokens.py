@@ -53,7 +53,6 @@ def create(
     actor: Actor,
     days: float = 90.0,
     label: str = "",
-    kind: str = "api",
 ) -> Made:
     """A token of `user` for one's own scripts, or anybody's where an admin makes it.
 
@@ -63,6 +62,24 @@ def create(
     if not 0 < days <= LONGEST_DAYS:
         problem = both(f"above 0 and up to {LONGEST_DAYS:g}", f"须大于 0 且不超过 {LONGEST_DAYS:g}")
         raise BadAccount(field=both("number of days", "天数"), problem=problem)
+    made = made_for(session, actor, user, scope, days=days, label=label)
+    events.record(
+        session, "token-made", actor=actor.user, token=made.token.id, user=user, scope=scope
+    )
+    return made
+
+
+def made_for(
+    session: Session,
+    actor: Actor,
+    user: str,
+    scope: Scope,
+    *,
+    days: float,
+    label: str = "",
+    kind: str = "api",
+) -> Made:
+    """A token that gives no more than its maker may do; whoever calls has asked who that is."""
     secret = secrets.token_urlsafe(32)
     now = session.scalar(select(db_now())) or 0.0
     made = Token(
@@ -71,10 +88,6 @@ def create(
     )  # fmt: skip
     session.add(made)
     session.flush()
-    if kind == "api":
-        events.record(
-            session, "token-made", actor=actor.user, token=made.id, user=user, scope=scope
-        )
     return Made(made, f"graft_{made.id}_{secret}")
 
 
