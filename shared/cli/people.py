@@ -69,19 +69,15 @@ def _shown(each: Account) -> dict[str, Any]:
     help=say("viewer, member or admin. Default: member.", "viewer、member、admin；默认 member。"),
 )  # fmt: skip
 @click.option(
-    "--identity", help=say("Signs in by OIDC as this e-mail.", "以该邮箱通过 OIDC 登录。")
-)
-@click.option(
     "--password-stdin", is_flag=True,
     help=say("Read the password from standard input.", "从标准输入读取密码。"),
 )  # fmt: skip
-def add(name: str, role: str, identity: str | None, password_stdin: bool) -> None:
+def add(name: str, role: str, password_stdin: bool) -> None:
     require_database()
-    wanted = password_stdin or not identity
-    password = _password(password_stdin) if wanted else None
+    password = _password(password_stdin)
     with db.writing() as session:
         made = account_service.create(
-            session, name, Role(role), actor=local_actor(), password=password, identity=identity
+            session, name, Role(role), actor=local_actor(), password=password
         )
     emit(_shown(made), f"{made.name} ({Role(made.role).words[language()]})")
 
