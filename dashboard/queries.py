@@ -19,7 +19,6 @@ from shared.tables import (
     Evaluation,
     Host,
     Job,
-    JobState,
     LogLine,
     ModelRef,
     Score,
@@ -115,12 +114,6 @@ def bases(session: Session) -> list[ModelRef]:
 def hosts(session: Session) -> list[Host]:
     """Every host that ever ran a worker, by name."""
     return list(session.exec(select(Host).order_by(Host.name)).all())
-
-
-def running(session: Session) -> list[Job]:
-    """Every running job, the oldest first."""
-    query = select(Job).where(Job.state == JobState.RUNNING).order_by(col(Job.started_at))
-    return list(session.exec(query).all())
 
 
 def children(session: Session, name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What people do with hosts: look at them, drain them, take them back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, func, select
@@ -66,6 +67,16 @@ def busy(session: Session) -> dict[str, list[Busy]]:
     for job, attempt in session.exec(query):
         found.setdefault(attempt.host, []).append(Busy(job, attempt))
     return found
+
+
+def unreserved(host: Host, on_it: Sequence[Busy]) -> list[int]:
+    """MiB of each card that no running job has asked for; a job without a number has it whole."""
+    free = list(host.cards)
+    for each in on_it:
+        for card in each.attempt.cards:
+            if card < len(free):
+                free[card] = max(0, free[card] - (each.job.vram_mb or host.cards[card]))
+    return free
 
 
 def queued_by_user(session: Session) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Hosts: who answers, what each runs, how many slots are free; live."""
+"""Hosts: who answers, what each runs, what is free, and who uses it; live."""
 
 from typing import Any
 
@@ -7,9 +7,12 @@ import streamlit as st
 from dashboard import language, moments, parts, queries
 from dashboard.language import Words
 from shared import db
+from shared import hosts as host_service
 from shared.config import settings
 from shared.errors import explain
-from shared.tables import Host, Job
+from shared.hosts import Busy
+from shared.standings import Standing, standings
+from shared.tables import Host
 
 
 def standing(host: Host, now: float) -> str:
@@ -37,10 +40,20 @@ def devices(words: Words, host: Host) -> str:
     return words("hosts.cpu", cores=cores) if cores else host.device
 
 
-def card(words: Words, host: Host, running: list[Job], now: float) -> None:
+def memory(words: Words, host: Host, on_it: list[Busy]) -> list[tuple[str, str]]:
+    """What no job has asked for, card by card; a host without GPUs has slots alone."""
+    if host.device == "cpu":
+        return []
+    both = zip(host_service.unreserved(host, on_it), host.cards, strict=True)
+    shown = [f"{moments.size(free * 2**20)} / {moments.size(of * 2**20)}" for free, of in both]
+    return [(words("hosts.memory"), ", ".join(shown))]
+
+
+def card(words: Words, host: Host, on_it: list[Busy], now: float) -> None:
     """One host."""
     state = standing(host, now)
     colour, icon = COLOURS[state]
+    running = [each.job for each in on_it]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(host.name, anchor=False, width="content")
@@ -50,6 +63,7 @@ def card(words: Words, host: Host, running: list[Job], now: float) -> None:
             [
                 (words("hosts.device"), devices(words, host)),
                 (words("hosts.slots"), words("hosts.free", free=free, slots=host.slots)),
+                *memory(words, host, on_it),
                 (words("hosts.heartbeat"), moments.ago(host.heartbeat_at, now, words)),
                 (words("hosts.started"), moments.clock(host.started_at)),
             ]
@@ -77,17 +91,42 @@ def board(words: Words) -> None:
         with db.reading() as session:
             hosts, running, now = (
                 queries.hosts(session),
-                queries.running(session),
+                host_service.busy(session),
                 queries.now(session),
             )
         if not hosts:
             parts.empty(words("hosts.empty"))
             st.code("graft worker", language="bash")
             return
-        by_host = {host.name: [job for job in running if job.host == host.name] for host in hosts}
         with st.grid(min_column_width=420):
             for host in sorted(hosts, key=lambda each: standing(each, now) == "stale"):
-                card(words, host, by_host[host.name], now)
+                card(words, host, running.get(host.name, []), now)
+
+
+@st.fragment(run_every=30)
+def people(words: Words) -> None:
+    """Who waits, who runs, what everybody used, and who goes first."""
+    with parts.guard(words):
+        with db.reading() as session:
+            found = standings(session)
+        if not found:
+            return
+        st.subheader(words("hosts.people"), anchor=False)
+        st.caption(words("hosts.people.lead"))
+        columns = ("place", "user", "project", "queued", "running", "gpu_hours", "counted")
+        st.dataframe(
+            [
+                {words(f"hosts.people.{name}"): _value(each, name) for name in columns}
+                for each in found
+            ],
+            hide_index=True,
+            key="hosts.people",
+        )
+
+
+def _value(standing: Standing, name: str) -> object:
+    value = getattr(standing, name)
+    return round(value, 2) if isinstance(value, float) else value
 
 
 def main() -> None:
@@ -95,6 +134,7 @@ def main() -> None:
     words = language.words()
     parts.header(words("hosts.title"), lead=words("hosts.lead"))
     board(words)
+    people(words)
 
 
 main()
