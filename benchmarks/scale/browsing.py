@@ -4,17 +4,19 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 #: Milliseconds before a page counts as broken.
 PATIENCE = 90_000
+#: Milliseconds a page may draw on after its first rows.
+SETTLING = 5_000
 #: Notes when rows first stand in the page, in milliseconds since the navigation began.
 _FIRST = """
 window.longest = [];
@@ -107,8 +109,12 @@ def _first_rows(page: Page) -> float:
 
 
 def _settled(page: Page) -> None:
-    """What draws itself after the rows is no part of the next page."""
-    page.wait_for_load_state("networkidle")
+    """What draws itself after the rows is no part of the next page.
+
+    A page that keeps asking its server is never idle; it has had its time.
+    """
+    with suppress(TimeoutError):
+        page.wait_for_load_state("networkidle", timeout=SETTLING)
 
 
 @dataclass(frozen=True)
