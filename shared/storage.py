@@ -41,6 +41,15 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def sync_entries(folder: Path) -> None:
+    """Force which names a folder holds to disk, not what is in them: others may remove some."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def seal(folder: Path) -> str:
     """Write and sync the manifest of a finished folder; return the manifest's sha256."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.orders import WorkOrder
 from shared.specs import TrainingSpec
-from shared.storage import seal, size_of, sync_folder
+from shared.storage import seal, size_of, sync_entries
 from worker import runner
 from worker.reporting import Stopped
 
@@ -92,5 +92,5 @@ def _checkpoint(order: WorkOrder, report: runner.LineReport, step: int, digest: 
     seal(draft)
     shutil.rmtree(folder / name, ignore_errors=True)
     draft.rename(folder / name)
-    sync_folder(folder)
+    sync_entries(folder)
     report.checkpoint(step, folder / name)

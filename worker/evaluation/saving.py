@@ -14,7 +14,7 @@ from shared.evaluations import (
     write_result,
 )
 from shared.orders import DataFile
-from shared.storage import sync_folder
+from shared.storage import sync_entries, sync_folder
 from worker.reporting import Report
 
 #: Seconds between checkpoints: losing this much work is cheaper than writing more often.
@@ -66,7 +66,7 @@ class FinishedParts:
         sync_folder(draft)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
-        sync_folder(self._folder)
+        sync_entries(self._folder)
         self._saved, self._saved_at = count, time.monotonic()
         self._report.checkpoint(count, target)
 

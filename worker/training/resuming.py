@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.errors import ResumeRefused
-from shared.storage import damage, seal, sync_folder
+from shared.storage import damage, seal, sync_entries
 
 _TENSORS, _STATE = "state.safetensors", "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -69,9 +69,9 @@ def save(folder: Path, standing: Standing, state: State) -> Path:
     seal(draft)
     shutil.rmtree(folder / name, ignore_errors=True)
     draft.rename(folder / name)
-    sync_folder(folder)
+    sync_entries(folder)
     for old in sorted(folder.glob("step-*"))[:-KEPT]:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)  # its worker may be at it too
     return folder / name
 
 

@@ -245,3 +245,16 @@ def test_a_checkpoint_lists_its_files_and_what_it_belongs_to(
     state = json.loads((checkpoint / "state.json").read_text())
     assert state["standing"]["step"] == 3
     assert {"dataset", "template", "base model", "rank", "learning_rate"} <= set(state["identity"])
+
+
+def test_a_checkpoint_is_saved_while_the_worker_removes_earlier_ones(
+    tiny_llama: Path, tmp_path: Path
+) -> None:
+    order = order_for(tiny_llama, tmp_path / "order", **PARAMETERS | {"max_steps": HALF + 1})
+    # What a file is between the look at the folder and its removal: a name, and nothing behind it.
+    going = order.folder / "checkpoints" / "step-00000001"
+    going.mkdir(parents=True)
+    (going / "removed").symlink_to(tmp_path / "nothing")
+    report = Silent()
+    train(order, report)
+    assert [step for step, _ in report.checkpoints] == [HALF]
