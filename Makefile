@@ -51,7 +51,7 @@ test: export TOKENIZERS_PARALLELISM = false
 test: lint
 	$(call timed,fast tests,$(BIN)/pytest -n 2 --dist loadfile -m 'not ($(SLOW))' --durations 8)
 	@printf '\n== journeys, chaos, browser\n'
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "$(SLOW)" --durations 12
+	@$(BIN)/pytest -m '$(SLOW)' --durations 12
 
 screenshots: $(VENV)/.installed-test
 	@PYTHONPATH=tests $(BIN)/python tests/screenshots.py

@@ -100,6 +100,11 @@ def pool(tiny_llama: Path) -> Iterator[Pool]:
         broker.wipe()
 
 
+def hosts() -> int:
+    with db.reading() as session:
+        return len(session.exec(select(Host)).all())
+
+
 def submit(name: str, **more: Any) -> Job:
     spec = {
         "kind": "train", "name": name, "base_model": "tiny", "dataset": "rows", "rank": 4,
@@ -173,8 +178,7 @@ def test_without_a_broker_jobs_are_found_by_polling(pool: Pool) -> None:
 def test_a_killed_workers_job_goes_on_elsewhere_with_the_same_curve_bit_for_bit(
     pool: Pool,
 ) -> None:
-    with db.reading() as session:
-        assert len(session.exec(select(Host)).all()) == 2
+    until(lambda: hosts() == 2, "both hosts are there")
     unbroken = submit("unbroken")
     succeeded(unbroken)
     job = submit("broken")

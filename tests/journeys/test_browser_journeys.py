@@ -73,7 +73,7 @@ def test_a_training_is_submitted_watched_and_compared(working: Visitor, tmp_path
     _choose(page, "Dataset", "sayings")
     _type(page, "Epochs", "4")
     _submit_and_watch(page, "sayer")
-    expect(page.get_by_test_id("stEChartsChart")).to_be_visible()
+    expect(page.get_by_test_id("stEChartsChart").first).to_be_visible()
     page.get_by_role("link", name="Open the adapter").click()
     heading(page, "sayer")
 

@@ -21,7 +21,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 _DRAFT = ".tmp-"
 #: Checkpoints kept where nobody takes them. A worker that does keeps fewer; one that is gone noted
 #: some that must still be there when the job goes on elsewhere.
-KEPT = 20
+KEPT = 50
 
 
 @dataclass
