@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.report import result, show
 from benchmarks.transfer_pieces import AT_HOME, DONOR, HOSTS, WAITS, Piece, run
-from benchmarks.transfer_table import best, table
+from benchmarks.transfer_table import CONTROLS, best, cells, table
 from benchmarks.transfer_tasks import SIZES, TASKS, files
 
 
@@ -144,8 +144,11 @@ def main() -> None:
 def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     """The tables and the RESULT line."""
     for name in options.hosts:
-        title = f"{DONOR} -> {HOSTS[name]} ({name}), {options.seeds} seeds"
-        show(title, table(rows, HOSTS[name], name == "cross"), as_json=options.json)
+        title = f"{DONOR} -> {HOSTS[name]} ({name})"
+        lines = table(rows, HOSTS[name], name == "cross")
+        show(title, lines, as_json=options.json)
+        if absent := [each for each in CONTROLS if each not in {line["arm"] for line in lines}]:
+            print(f"Not run, so nothing is called SUPPORTED: {', '.join(absent)}")
     figures: dict[str, float | str] = {}
     if "continuation" in options.hosts:
         _, figures["r_continuation"], _ = best(rows, HOSTS["continuation"], False)
@@ -155,6 +158,8 @@ def report(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
         none = swapped == {"largest change of a logit: 0.0"}
         figures |= {"r_cross": r, "r_cross_low": low, "best_cross": name.replace(" ", "-")}
         figures["seed_swap"] = "NO-OP" if none else "CHANGES"
+    # A study cut short judges only the seeds that every arm has.
+    figures["seeds"] = min((len(each["base"].rows) for each in cells(rows).values()), default=0)
     result(**figures)
 
 

@@ -16,6 +16,14 @@ from shared.metrics import METRICS
 Floats = NDArray[np.float64]
 DRAWS = 2000
 CONTROL = "control: "
+#: What an arm has to be above before it may be called SUPPORTED; a study cut short lacks some.
+CONTROLS = tuple(
+    CONTROL + name
+    for name in (
+        "base as teacher", "answers shuffled", "layers shuffled, copied", "layers shuffled",
+        "random, same norm", "random maps", "another task's donor", "other natives",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,8 @@ def interval(draws: Floats) -> tuple[float, float]:
 
 
 def verdict(name: str, found: Mapping[str, tuple[float, Floats]], cell: Cell, cross: bool) -> str:
-    """SUPPORTED: above every control in 97.5 % of the draws. HARM: below the base in as many."""
+    """SUPPORTED: above every control in 97.5 % of the draws; UNVERIFIED: above those that were run,
+    where others were not. HARM: below the base in as many."""
     if all(not row.get("values") for row in cell[name].rows) or all(
         row["why"] for row in cell[name].rows
     ):
@@ -123,8 +132,13 @@ def verdict(name: str, found: Mapping[str, tuple[float, Floats]], cell: Cell, cr
     if high < 0:
         return "HARM"
     if rest and interval(found[name][1] - np.max(np.stack(rest), axis=0))[0] > 0 and low > 0:
-        return "SUPPORTED"
+        return _above(found)
     return "NO EFFECT" if low <= 0 else "NOT ABOVE CONTROLS"
+
+
+def _above(arms: Mapping[str, Any]) -> str:
+    """What to call an arm above all the controls among `arms`."""
+    return "SUPPORTED" if arms.keys() >= set(CONTROLS) else "UNVERIFIED"
 
 
 def table(rows: Sequence[Mapping[str, Any]], base: str, cross: bool) -> list[dict[str, Any]]:
@@ -149,7 +163,7 @@ def table(rows: Sequence[Mapping[str, Any]], base: str, cross: bool) -> list[dic
                  "verdict": verdict(name, found, cell, cross) if _judged(name) else "",
                  "off-task bits/byte": change,
                  "minutes": float(np.mean([row["minutes"] for row in cell[name].rows])),
-                 "labels": cell[name].rows[0]["labels"]}
+                 "labels": cell[name].rows[0]["labels"], "seeds": len(cell[name].rows)}
             )  # fmt: skip
     return lines + _pooled(pooled, cross)
 
@@ -179,13 +193,14 @@ def _pooled(found: Mapping[str, list[tuple[float, Floats]]], cross: bool) -> lis
         low, high = interval(draws)
         rest = [means[other][1] for other in controls if other != name]
         above = interval(draws - np.max(np.stack(rest), axis=0))[0] > 0 if rest else False
-        word = "HARM" if high < 0 else "SUPPORTED" if above and low > 0 else "NO EFFECT"
+        word = "HARM" if high < 0 else "NO EFFECT" if low <= 0 else "NOT ABOVE CONTROLS"
+        word = _above(means) if above and low > 0 else word
         word = word if np.any(draws) else "NO-OP"
         lines.append(
             {"task": f"mean of {len(found[name])}", "arm": name, metric_title(): float("nan"),
              "metric": "", "R": value, "95 %": f"[{low:.2f}, {high:.2f}]",
              "verdict": word if _judged(name) else "", "off-task bits/byte": float("nan"),
-             "minutes": float("nan"), "labels": 0}
+             "minutes": float("nan"), "labels": 0, "seeds": ""}
         )  # fmt: skip
     return lines
 

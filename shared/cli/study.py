@@ -70,8 +70,10 @@ def study(file: Path | None, wait: bool, priority: int, key: str | None, **value
     evaluation = made[-1]
     note(
         say(
-            f"study {asked.name}: {len(made)} jobs; its verdicts come with {evaluation.id}",
-            f"研究 {asked.name}：{len(made)} 个任务；结论随 {evaluation.id} 给出",
+            f"study {asked.name}: {len(made)} jobs; its verdicts come with {evaluation.id}; "
+            f"`graft cancel --sweep {evaluation.sweep}` stops all of it",
+            f"研究 {asked.name}：{len(made)} 个任务；结论随 {evaluation.id} 给出；"
+            f"`graft cancel --sweep {evaluation.sweep}` 停止全部任务",
         )
     )
     if wait:
