@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.specs import EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
+from shared.specs import ChatSpec, EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
 
-Spec = TrainingSpec | FusionSpec | EvaluationSpec
+Spec = TrainingSpec | FusionSpec | EvaluationSpec | ChatSpec
 
 
 @dataclass(frozen=True, kw_only=True)
