@@ -55,7 +55,7 @@ def header(title: str, *, lead: str = "") -> None:
 
 def signed_in() -> None:
     """Who signed in, and the way out; nothing for the one user of a machine."""
-    if st.context.cookies.get(visitor.COOKIE):
+    if visitor.session_text():
         words = language.words()
         st.caption(plain(user()), width="content")
         st.html(f'<a href="/sign-out">{words("people.sign_out")}</a>', width="content")

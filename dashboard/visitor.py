@@ -17,11 +17,17 @@ COOKIE = "graft_session"
 
 def actor() -> Actor:
     """Who is acting. Raises Unauthenticated where people have accounts and nobody signed in."""
-    if text := st.context.cookies.get(COOKIE):
+    if text := session_text():
         return sessions.actor_of(text)
     if sign_in_needed():
         raise Unauthenticated(problem=both("this page is for signed-in people", "本页需要登录"))
     return local_actor()
+
+
+def session_text() -> str:
+    """What the visitor's cookie holds; empty without one, and where no browser asked at all."""
+    text = st.context.cookies.get(COOKIE)
+    return text if isinstance(text, str) else ""
 
 
 def sign_in_needed() -> bool:

@@ -4,10 +4,11 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import parts
+from dashboard import language, parts
 from dashboard.language import Words
 from shared import db, votes
 from shared.config import settings
+from shared.errors import GraftError
 from shared.votes import Answers, Ballot
 from shared.winrates import WinRates
 
@@ -66,8 +67,13 @@ def show(words: Words, name: str, ballot: Ballot) -> None:
 
 
 def _vote(name: str, ballot: Ballot, choice: str) -> None:
-    with db.writing() as session:
-        votes.cast(session, name, ballot, choice, actor=parts.actor())
+    try:
+        with db.writing() as session:
+            votes.cast(session, name, ballot, choice, actor=parts.actor())
+    except GraftError as refused:
+        # A callback runs before the page; what it says must outlive that.
+        st.toast(parts.plain(refused.message(language.current())), icon=":material/error:")
+        return
     st.session_state[f"votes.last.{name}"] = (ballot.first[0], ballot.second[0], choice)
 
 

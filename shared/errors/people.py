@@ -56,11 +56,3 @@ class UnknownToken(UserError):
     """There is no token "{token}". `graft tokens` lists them."""
 
     zh = "没有令牌“{token}”。可用 `graft tokens` 查看。"
-
-
-class OpenToAll(UserError):
-    """The dashboard will not listen on {address}: beyond this machine everybody could change the
-    pool. Make an account with `graft accounts add NAME --role admin`, set up sign-in by OIDC
-    (docs/people.md), or keep to 127.0.0.1."""
-
-    zh = "控制台拒绝监听 {address}：本机之外的任何人都能改动资源池。请用 `graft accounts add 名称 --role admin` 新建账号，或配置 OIDC 登录（见 docs/people.md），或仅监听 127.0.0.1。"
