@@ -37,7 +37,7 @@ def show(words: Words, job: Job) -> None:
         artifacts(words, made, saved)
     with tabs[3]:
         text = json.dumps(job.spec, ensure_ascii=False, indent=2)
-        st.code(text, language="json")
+        st.code(text, language=None)
         st.download_button(
             words("job.spec.save"), text, f"{job.name}.json", "application/json",
             icon=":material/download:", on_click="ignore",
@@ -50,12 +50,12 @@ def show(words: Words, job: Job) -> None:
 def elsewhere(words: Words, job: Job) -> None:
     """How a terminal and a program get at this job: both print this page's address in turn."""
     st.caption(words("job.elsewhere"))
-    st.code(f"graft show {job.id}", language="bash")
+    st.code(f"graft show {job.id}", language=None)
     site = urlsplit(st.context.url or "")
     where = f'"{site.scheme}://{site.netloc}"' if site.netloc else ""
     ends = _ENDS.get(job.kind, "job.wait()")
     lines = ["import graft", f'job = graft.Client({where}).job("{job.id}")', ends]
-    st.code("\n".join(lines), language="python")
+    st.code("\n".join(lines), language=None)
 
 
 def attempts_table(words: Words, rows: list[Attempt]) -> None:

@@ -18,7 +18,7 @@ from shared.specs.command_line import command_line
 def command(words: Words, values: Mapping[str, Any]) -> None:
     """The same job as a command, with a button that copies it."""
     st.caption(words("plan.command"))
-    st.code(command_line(values), language="bash", wrap_lines=True)
+    st.code(command_line(values), language=None, wrap_lines=True)
 
 
 def show(words: Words, values: Mapping[str, Any]) -> None:

@@ -104,6 +104,9 @@ def cell(page: Page, text: str) -> None:
     table = page.get_by_test_id("stDataFrame").first
     row = table.locator("tr", has=page.locator(f'td:text-is("{text}")')).first
     row.wait_for(state="attached")
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    # A line that appears above moves the table, and a click beside the cell is lost.
+    until(lambda: table.bounding_box() == table.bounding_box(), "the table rests")
     place, box = row.get_attribute("aria-rowindex"), table.bounding_box()
     assert box is not None
     assert place is not None

@@ -96,7 +96,7 @@ def board(words: Words) -> None:
             )
         if not hosts:
             parts.empty(words("hosts.empty"))
-            st.code("graft worker", language="bash")
+            st.code("graft worker", language=None)
             return
         with st.grid(min_column_width=420):
             for host in sorted(hosts, key=lambda each: standing(each, now) == "stale"):

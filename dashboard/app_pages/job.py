@@ -86,13 +86,6 @@ def actions(words: Words, job: Job, made: tuple[str, str] | None) -> None:
             confirm(words, "retry", job)
         if job.kind == "chat":
             made = ("playground", job.id)
-        else:
-            st.page_link(
-                "app_pages/submit.py",
-                label=words("job.clone"),
-                icon=":material/content_copy:",
-                query_params={"like": job.id},
-            )
         if made is not None:
             page, name = made
             st.page_link(
