@@ -91,7 +91,8 @@ class Job(SQLModel, table=True):
         Index("job_history", "kind", "base", "state", "finished_at"),
         # The list of jobs goes on from the last one of a page, without counting what lies before.
         Index("job_newest", "created_at", "id"),
-        Index("job_user", "user", "state"),
+        # With the kind, so that the counts beside the filters are read from it alone.
+        Index("job_user", "user", "state", "kind"),
         Index("job_output", "kind", "name"),
         # A host renews all its leases at once: their new rows fit on the pages of the old ones.
         {"postgresql_with": {"fillfactor": 50}},
