@@ -6,10 +6,12 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as Lost
+from sqlmodel import select
 
 import filled
+from processes import until
 from shared import db, jobs
-from shared.tables import Attempt, JobState, LogLine
+from shared.tables import Attempt, JobState, LogLine, SavedView
 from visitors import ROW, Visitor, browser, healthy, press, served
 
 __all__ = ["browser", "served"]
@@ -43,6 +45,11 @@ def newcomer(name: str) -> str:
     with db.writing() as session:
         now = session.scalar(filled.select(filled.db_now())) or 0.0
         return filled.add_job(session, filled.train_spec(name), now, JobState.QUEUED).id
+
+
+def kept() -> list[str]:
+    with db.reading() as session:
+        return [view.name for view in session.exec(select(SavedView)).all()]
 
 
 def state_of(name: str) -> str:
@@ -105,6 +112,7 @@ def test_a_saved_view_opens_the_same_rows_in_the_other_language(served: Visitor)
     page.get_by_label("视图名称").fill("fusions that went well")
     page.get_by_label("视图名称").press("Enter")
     press(page, "保存视图")
+    until(lambda: bool(kept()), "the view is saved")
     other = served.open("/", "en")
     other.get_by_role("button", name="Views").click()
     other.get_by_role("link", name="fusions that went well").click()
