@@ -1,5 +1,6 @@
 """The artifact store: complete or invisible, wherever it is."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,19 @@ def test_a_folder_that_arrives_damaged_is_never_used(remote: Store, tmp_path: Pa
     assert list((host.cache / uri).parent.glob("*.tmp")) == []
 
 
-def test_threads_that_fetch_the_same_folder_all_get_it_whole(remote: Store, tmp_path: Path) -> None:
+def test_threads_that_fetch_the_same_folder_all_get_it_whole(
+    remote: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = remote.publish(made(remote), KEY)
     host = elsewhere(remote, tmp_path)
+    # Readers of a file in memory share one place in it, which those of a real store do not.
+    reading, read = threading.Lock(), host.remote.get_file
+
+    def one_at_a_time(*args: Any, **options: Any) -> Any:
+        with reading:
+            return read(*args, **options)
+
+    monkeypatch.setattr(host.remote, "get_file", one_at_a_time)
     with ThreadPoolExecutor(8) as threads:
         found = set(threads.map(lambda _: host.open_path(uri), range(16)))
     assert [damage(folder) for folder in found] == [""]
