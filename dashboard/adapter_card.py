@@ -4,10 +4,10 @@ import streamlit as st
 
 from dashboard import moments, parts
 from dashboard.language import Words
-from shared import db, library
+from shared import adapter_library, db
+from shared.adapter_library import Entry
 from shared.cards import AdapterCard
 from shared.errors import GraftError
-from shared.library import Entry
 
 _REFUSED = "adapters.refused"
 
@@ -55,7 +55,7 @@ def edit(words: Words, name: str, card: AdapterCard, known: list[str]) -> None:
         )  # fmt: skip
         note = st.text_area(
             words("adapters.note"), value=card.note, key=f"adapters.note.{name}",
-            max_chars=library.LONGEST_NOTE, placeholder=words("adapters.note.hint"),
+            max_chars=adapter_library.LONGEST_NOTE, placeholder=words("adapters.note.hint"),
         )  # fmt: skip
         st.button(
             words("knowledge.save"), type="primary", on_click=_describe, args=(name, note, tags),
@@ -64,7 +64,7 @@ def edit(words: Words, name: str, card: AdapterCard, known: list[str]) -> None:
 
 
 def _promote(name: str, wanted: bool) -> None:
-    change = library.promote if wanted else library.demote
+    change = adapter_library.promote if wanted else adapter_library.demote
     try:
         with db.writing() as session:
             change(session, name, actor=parts.actor())
@@ -75,7 +75,7 @@ def _promote(name: str, wanted: bool) -> None:
 def _describe(name: str, note: str, tags: list[str]) -> None:
     try:
         with db.writing() as session:
-            library.describe(session, name, note=note, tags=tags, actor=parts.actor())
+            adapter_library.describe(session, name, note=note, tags=tags, actor=parts.actor())
     except GraftError as problem:
         st.session_state[_REFUSED] = problem
 

@@ -50,42 +50,6 @@ def smooth(points: Sequence[tuple[int, float]], share: float = 0.9) -> list[tupl
     return out
 
 
-def curve(points: Sequence[tuple[int, float]], name: str, words: Words) -> dict[str, Any]:
-    """One metric over the steps, for ECharts; long curves get a smoothed line over the raw one."""
-    long = len(points) > 30
-    series = [_line(name, thin(points), width=1 if long else 2, faint=long)]
-    if long:
-        series.append(_line(words("job.smoothed"), thin(smooth(points)), width=2, faint=False))
-    return {
-        "animation": False,
-        "grid": {"left": 56, "right": 16, "top": 28, "bottom": 40},
-        "legend": {"show": long, "top": 0, "right": 0},
-        "tooltip": {"trigger": "axis"},
-        "xAxis": {
-            "type": "value",
-            "name": words("job.step"),
-            "nameLocation": "middle",
-            "nameGap": 24,
-            "min": "dataMin",
-            "max": "dataMax",
-        },
-        "yAxis": {"type": "value", "scale": True},
-        "series": series,
-    }
-
-
-def _line(
-    name: str, points: Sequence[tuple[int, float]], *, width: int, faint: bool
-) -> dict[str, Any]:
-    return {
-        "type": "line",
-        "name": name,
-        "data": [list(point) for point in points],
-        "showSymbol": len(points) < 3,
-        "lineStyle": {"width": width, "opacity": 0.45 if faint else 1},
-    }
-
-
 def forest(
     table: ComparisonTable, column: Column, words: Words
 ) -> alt.LayerChart | alt.FacetChart | None:

@@ -22,6 +22,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "No host takes jobs: start a worker (`graft worker`), or end a drain (`graft undrain`).",
         "没有接受任务的主机：请启动 worker（`graft worker`），或结束排空（`graft undrain`）。",
     ),
+    "no_label": (
+        "No host has all of the labels {labels}: give one of them to a host, or submit without.",
+        "没有主机同时具有标签 {labels}：请为某台主机加上，或去掉标签重新提交。",
+    ),
+    "too_many": (
+        "No host could ever hold it: it asks for {asked}; the most that one host has is {most}.",
+        "没有主机容得下它：需要 {asked}；单台主机最多 {most} 张。",
+    ),
     "too_large": (
         "No host could ever hold it: it asks for {asked}; the largest card has {largest} MiB.",
         "没有主机容得下它：需要 {asked}；最大的卡为 {largest} MiB。",

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import filled
 from processes import until
-from shared import db, library, schema
+from shared import adapter_library, db, schema
 from shared.config import settings
 from shared.people.actors import local_actor
 from shared.tables import Host
@@ -67,11 +67,11 @@ def dashboard() -> Iterator[str]:
         filled.fill(Path(home))
         with db.writing() as session:
             actor = local_actor()
-            library.describe(
+            adapter_library.describe(
                 session, "fused", actor=actor, tags=["summaries", "bilingual"],
                 note="Summaries and capitals in one adapter. 摘要与首都问答合为一个适配器。",
             )  # fmt: skip
-            library.promote(session, "fused", actor=actor)
+            adapter_library.promote(session, "fused", actor=actor)
             # The host that answers goes on answering while the pictures are taken.
             session.get_one(Host, "host-1").heartbeat_at += 3600
         process = subprocess.Popen(

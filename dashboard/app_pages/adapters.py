@@ -11,10 +11,10 @@ from dashboard.comparing import arms
 from dashboard.comparing.modules import modules
 from dashboard.frame import framed
 from dashboard.language import Words
-from shared import comparisons, db, library, results
+from shared import adapter_library, comparisons, db, results
+from shared.adapter_library import Entry
 from shared.cards import AdapterCard
 from shared.comparisons.words import score
-from shared.library import Entry
 from shared.metrics import METRICS
 from shared.specs import FUSION_METHODS
 from shared.storage import store
@@ -31,7 +31,7 @@ def open_adapter() -> None:
 def listing(words: Words) -> None:
     """Every adapter, newest first, found by what is known or was written about it."""
     with db.reading() as session:
-        known = library.all_tags(session)
+        known = adapter_library.all_tags(session)
     text, tags = "", []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
@@ -51,7 +51,7 @@ def listing(words: Words) -> None:
     address.keep("adapters", "tag", tags)
     upload(words)
     with db.reading() as session:
-        found = library.entries(session, text=text or "", tags=tags)
+        found = adapter_library.entries(session, text=text or "", tags=tags)
         now = queries.now(session)
     if not found and not text and not tags:
         parts.empty(
@@ -128,8 +128,8 @@ def detail(words: Words, name: str) -> None:
         found = results.adapter(session, name)
         children = queries.children(session, name)
         compared = queries.comparisons_with(session, name)
-        card, known = library.card(session, name), library.all_tags(session)
-        others, now = library.versions(session, name), queries.now(session)
+        card, known = adapter_library.card(session, name), adapter_library.all_tags(session)
+        others, now = adapter_library.versions(session, name), queries.now(session)
         scores = queries.scores_of(session, name)
     adapter_card.say_refusal(words)
     adapter_card.shown(words, card)

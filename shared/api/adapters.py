@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared import db, imports, library, results
+from shared import adapter_library, db, imports, results
 from shared.api.archives import unpack
 from shared.api.asked import CardText
 from shared.api.desk import Desk
@@ -22,7 +22,7 @@ class Adapters(Desk):
     ) -> Sequence[AdapterAnswer]:
         """Published adapters that hold the text and have all of the tags, newest first."""
         with db.reading() as session:
-            found = library.entries(session, text=text, tags=tags)
+            found = adapter_library.entries(session, text=text, tags=tags)
         wanted = [each for each in found if base in ("", each.adapter.base_model)]
         return [told_adapter(self, each.adapter, each.card) for each in wanted]
 
@@ -31,18 +31,18 @@ class Adapters(Desk):
         with db.reading() as session:
             found = results.adapter(session, name)
             edges = results.lineage(session, name)
-            return told_adapter(self, found, library.card(session, name), edges)
+            return told_adapter(self, found, adapter_library.card(session, name), edges)
 
     def describe(self, name: str, asked: CardText) -> AdapterAnswer:
         """Write its note and tags, or make it the version to use. Raises Forbidden."""
         with db.writing() as session:
-            card = library.card(session, results.adapter(session, name).name)
+            card = adapter_library.card(session, results.adapter(session, name).name)
             if asked.note is not None or asked.tags is not None:
                 note = card.note if asked.note is None else asked.note
                 tags = card.tags if asked.tags is None else asked.tags
-                library.describe(session, name, note=note, tags=tags, actor=self.actor)
+                adapter_library.describe(session, name, note=note, tags=tags, actor=self.actor)
             if asked.promoted is not None:
-                change = library.promote if asked.promoted else library.demote
+                change = adapter_library.promote if asked.promoted else adapter_library.demote
                 change(session, name, actor=self.actor)
         return self.get(name)
 
@@ -74,4 +74,4 @@ class Adapters(Desk):
         """Register a folder in PEFT's format. Raises as `upload`."""
         with db.writing() as session:
             made = imports.add(session, name, folder, base, template, actor=self.actor)
-            return told_adapter(self, made, library.card(session, name))
+            return told_adapter(self, made, adapter_library.card(session, name))

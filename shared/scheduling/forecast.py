@@ -7,7 +7,9 @@ from typing import Any, Literal
 from shared.scheduling.records import Waiting
 from shared.scheduling.scheduler import Scheduler
 
-Reason = Literal["starting", "limit", "no_host", "too_large", "behind", "room"]
+Reason = Literal[
+    "starting", "limit", "no_host", "no_label", "too_many", "too_large", "behind", "room"
+]  # fmt: skip
 #: Starts that a forecast looks ahead; beyond, a time would be a guess.
 _HORIZON = 5_000
 
@@ -31,7 +33,7 @@ def explain(pool: Scheduler, job_id: str, now: float) -> Why:
     if not pool.fleet.hosts:
         return Why("no_host", facts)
     if not pool.has_room_ever(job.shape):
-        return Why("too_large", facts | {"largest": int(pool.fleet.total.max(initial=0))})
+        return _never(pool, job, facts)
     limit = pool.accounts.of(job.owner).limit(job.shape)
     first = [placed.job.id for placed in pool.place(now)]
     if job_id in first:
@@ -40,6 +42,18 @@ def explain(pool: Scheduler, job_id: str, now: float) -> Why:
     if limit:
         return Why("limit", facts | {"limit": limit, "user": job.owner.user}, starts_in)
     return Why("behind" if ahead else "room", facts, starts_in)
+
+
+def _never(pool: Scheduler, job: Waiting, facts: dict[str, Any]) -> Why:
+    """Which of its wishes no host meets: the labels, then the number of cards, their memory."""
+    able = [job.shape.labels <= host.labels for host in pool.fleet.hosts]
+    if not any(able):
+        return Why("no_label", facts)
+    cards = pool.fleet.total[able]
+    most = int((cards > 0).sum(axis=1).max(initial=0))
+    if job.shape.gpus > most:
+        return Why("too_many", facts | {"most": most})
+    return Why("too_large", facts | {"largest": int(cards.max(initial=0))})
 
 
 def _asked(job: Waiting) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 import filled
 from dashboard import adapter_upload
 from pages import Open, texts
-from shared import db, library
+from shared import adapter_library, db
 from shared.errors import UnsupportedAdapter
 
 
@@ -26,7 +26,7 @@ def test_promoting_and_tagging_show_on_the_page_and_find_the_adapter(
     assert "Rivers & *hills*" in [each.value for each in app.text]
     assert "recommended by tester" in texts(app)
     with db.reading() as session:
-        assert library.card(session, "fused").tags == ["demo"]
+        assert adapter_library.card(session, "fused").tags == ["demo"]
     listed = open_page("adapters", "zh", tag="demo").dataframe[0].value
     assert list(listed["name"]) == ["fused"]
     assert list(listed["promoted"]) == ["★"]

@@ -19,22 +19,6 @@ def test_thinning_keeps_the_ends_and_the_extremes() -> None:
     assert kept == sorted(kept)
 
 
-def test_a_short_curve_is_drawn_as_it_is() -> None:
-    points = [(step, 5.0 / step) for step in range(1, 20)]
-    spec = charts.curve(points, "Loss", Words("en"))
-    assert [series["data"] for series in spec["series"]] == [[list(point) for point in points]]
-
-
-def test_a_long_curve_has_a_smoothed_line_over_it() -> None:
-    points = [(step, float(step % 2)) for step in range(200)]
-    spec = charts.curve(points, "损失", Words("zh"))
-    raw, smooth = (series["data"] for series in spec["series"])
-    assert spec["series"][1]["name"] == "平滑"
-    assert max(value for _, value in raw[50:]) == 1.0
-    assert min(value for _, value in smooth[50:]) > 0.4
-    assert max(value for _, value in smooth[50:]) < 0.6
-
-
 def test_the_smoothed_line_starts_at_the_first_value() -> None:
     assert charts.smooth([(1, 4.0), (2, 4.0)]) == [(1, 4.0), (2, 4.0)]
 

@@ -19,6 +19,7 @@ from shared.scheduling import (
 )
 from shared.scheduling.forecast import explain
 from shared.scheduling.preemption import victims
+from shared.why import reason_of
 
 ANN, BOB = Owner("lab", "ann"), Owner("lab", "bob")
 GIB = 1024
@@ -259,6 +260,19 @@ def test_what_no_host_could_ever_hold_is_said_so() -> None:
     one.submit(job("mine", shape=Shape(vram=48 * GIB)), 0.0)
     found = explain(one, "mine", 0.0)
     assert (found.reason, found.facts["largest"]) == ("too_large", 24 * GIB)
+
+
+def test_a_label_or_a_number_of_cards_that_no_host_has_is_named() -> None:
+    for shape, reason in (
+        (Shape(labels=frozenset({"a100"})), "no_label"),
+        (Shape(gpus=5), "too_many"),
+    ):
+        one = pool(24)
+        one.submit(job("mine", shape=shape), 0.0)
+        found = explain(one, "mine", 0.0)
+        assert found.reason == reason
+        assert all(reason_of(found).text(language) for language in ("en", "zh"))
+    assert found.facts["most"] == 1
 
 
 SHAPES = st.sampled_from(

@@ -11,6 +11,7 @@ from sqlmodel import Session, SQLModel
 import mutations
 import pools
 from shared import (
+    adapter_library,
     base_models,
     chats,
     datasets,
@@ -19,7 +20,6 @@ from shared import (
     imports,
     jobs,
     knowledge,
-    library,
     limits,
     saved_views,
     studies,
@@ -79,9 +79,11 @@ OWNED: dict[str, Try] = {
     "knowledge.edits.expire": lambda s, a: knowledge.expire(s, "notes", ["x"], actor=a),
     "knowledge.proposals.approve": lambda s, a: knowledge.approve(s, "notes", "p", actor=a),
     "knowledge.proposals.reject": lambda s, a: knowledge.reject(s, "notes", "p", actor=a),
-    "library.describe": lambda s, a: library.describe(s, "kept", note="n", tags=["t"], actor=a),
-    "library.promote": lambda s, a: library.promote(s, "kept", actor=a),
-    "library.demote": lambda s, a: library.demote(s, "kept", actor=a),
+    "adapter_library.describe": lambda s, a: adapter_library.describe(
+        s, "kept", note="n", tags=["t"], actor=a
+    ),
+    "adapter_library.promote": lambda s, a: adapter_library.promote(s, "kept", actor=a),
+    "adapter_library.demote": lambda s, a: adapter_library.demote(s, "kept", actor=a),
     "people.accounts.set_password": lambda s, a: accounts.set_password(
         s, "ann", "a long password", actor=a
     ),

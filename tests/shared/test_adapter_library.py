@@ -7,7 +7,7 @@ import pytest
 
 import filled
 import pools
-from shared import db, library
+from shared import adapter_library, db
 from shared.errors import Forbidden, InvalidSpec
 from shared.people.actors import Actor, Role
 from shared.tables import Adapter
@@ -32,13 +32,13 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("pool")
 def test_adapters_are_found_by_note_parent_and_tags() -> None:
     with db.writing() as session:
-        library.describe(session, "fused", note="Good at rivers", tags=["Demo", "demo", " zh "],
-                         actor=OWNER)  # fmt: skip
+        tags = ["Demo", "demo", " zh "]
+        adapter_library.describe(session, "fused", note="Good at rivers", tags=tags, actor=OWNER)
     with db.reading() as session:
-        found = [library.entries(session, text=text) for text in ("RIVERS", "second")]
-        tagged = library.entries(session, tags=["zh", "demo"])
-        assert library.all_tags(session) == ["demo", "zh"]
-        assert library.entries(session, tags=["zh", "other"]) == []
+        found = [adapter_library.entries(session, text=text) for text in ("RIVERS", "second")]
+        tagged = adapter_library.entries(session, tags=["zh", "demo"])
+        assert adapter_library.all_tags(session) == ["demo", "zh"]
+        assert adapter_library.entries(session, tags=["zh", "other"]) == []
     names = [{each.adapter.name for each in entries} for entries in (*found, tagged)]
     assert names == [{"fused"}, {"second", "fused"}, {"fused"}]
 
@@ -46,37 +46,39 @@ def test_adapters_are_found_by_note_parent_and_tags() -> None:
 @pytest.mark.usefixtures("pool")
 def test_promoting_one_version_ends_the_recommendation_of_another_of_its_base() -> None:
     with db.writing() as session:
-        library.promote(session, "chat-v3", actor=OWNER)
-        library.promote(session, "chat-v1", actor=OWNER)
-        library.promote(session, "chat-v2", actor=OWNER)
+        adapter_library.promote(session, "chat-v3", actor=OWNER)
+        adapter_library.promote(session, "chat-v1", actor=OWNER)
+        adapter_library.promote(session, "chat-v2", actor=OWNER)
     with db.reading() as session:
-        assert library.promoted(session) == {"chat-v2", "chat-v3"}
-        names = {each.adapter.name for each in library.versions(session, "chat-v2")}
+        assert adapter_library.promoted(session) == {"chat-v2", "chat-v3"}
+        names = {each.adapter.name for each in adapter_library.versions(session, "chat-v2")}
     assert names == {"chat", "chat-v1", "chat-v2"}
     with db.writing() as session:
-        library.demote(session, "chat-v2", actor=OWNER)
-        assert library.promoted(session) == {"chat-v3"}
+        adapter_library.demote(session, "chat-v2", actor=OWNER)
+        assert adapter_library.promoted(session) == {"chat-v3"}
 
 
 @pytest.mark.usefixtures("pool")
 @pytest.mark.parametrize("actor", [Actor("v", Role.VIEWER), Actor("somebody", Role.MEMBER)])
 def test_only_the_owner_and_admins_write_on_a_card(actor: Actor) -> None:
     with db.writing() as session:
-        for change in (library.promote, library.demote):
+        for change in (adapter_library.promote, adapter_library.demote):
             with pytest.raises(Forbidden):
                 change(session, "fused", actor=actor)
         with pytest.raises(Forbidden):
-            library.describe(session, "fused", note="x", tags=[], actor=actor)
-        library.promote(session, "fused", actor=Actor("boss", Role.ADMIN))
+            adapter_library.describe(session, "fused", note="x", tags=[], actor=actor)
+        adapter_library.promote(session, "fused", actor=Actor("boss", Role.ADMIN))
 
 
 @pytest.mark.usefixtures("pool")
 def test_too_many_tags_and_a_note_too_long_are_refused_by_name() -> None:
     with db.writing() as session:
         with pytest.raises(InvalidSpec, match="tags"):
-            library.describe(session, "fused", note="", tags=map(str, range(13)), actor=OWNER)
+            adapter_library.describe(
+                session, "fused", note="", tags=map(str, range(13)), actor=OWNER
+            )
         with pytest.raises(InvalidSpec, match="note"):
-            library.describe(session, "fused", note="x" * 5000, tags=[], actor=OWNER)
+            adapter_library.describe(session, "fused", note="x" * 5000, tags=[], actor=OWNER)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +86,4 @@ def test_too_many_tags_and_a_note_too_long_are_refused_by_name() -> None:
     [("chat-v2", "chat"), ("chat.10", "chat"), ("llama-7b", "llama-7b"), ("chat", "chat")],
 )
 def test_a_version_is_a_number_after_the_last_mark(name: str, family: str) -> None:
-    assert library.family(name) == family
+    assert adapter_library.family(name) == family
