@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,14 @@ from shared.storage import MANIFEST, file_sha256, store
 from shared.tables import Adapter, Attempt, Event, Job, JobState
 
 JOBS = 30
-#: Seconds between faults; the seeded choice of victims makes a failure repeatable in kind.
-PAUSE = 0.6
 #: A worker killed costs seconds of importing, so fewer of them are killed than of the others.
 FAULTS = {"runner": 12, "worker": 5, "broker": 5}
-LIMIT = 240.0
+#: Once so many jobs have ended, the last fault is due: there are jobs left for it to meet.
+LAST_DUE = 20
+#: Seconds from a fault to the next at most; a pool that outruns the faults is not waited for.
+PAUSE = 1.0
+#: Reached only by a pool that is stuck.
+LIMIT = 480.0
 
 
 @dataclass
@@ -64,32 +66,63 @@ class Nemesis:
                 continue
         return found
 
-    def strike(self, kind: str) -> None:
-        """Kill one process of that kind; a killed worker or broker is started again."""
+    def strike(self, kind: str) -> bool:
+        """Kill one process of that kind, if there is one; False if not.
+
+        A killed worker or broker is started again.
+        """
         if kind == "runner":
             victims = self.runners()
-            # A victim may end by itself between the look and the kill: that is no fault.
-            with suppress(psutil.NoSuchProcess):
-                if victims:
-                    self.rng.choice(victims).send_signal(signal.SIGKILL)
-                    self.killed[kind] += 1
+            if not victims:
+                return False
+            try:
+                self.rng.choice(victims).send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                # It ended by itself between the look and the kill: that is no fault.
+                return False
         elif kind == "worker":
             name = self.rng.choice(sorted(self.workers))
             self.workers[name].kill()
             self.workers[name].wait()
-            self.killed[kind] += 1
             self.start_worker(name)
         elif self.broker is not None:
             self.broker.kill()
             self.broker.wait()
-            self.killed[kind] += 1
             self.start_broker()
+        self.killed[kind] += 1
+        return True
 
     def end(self) -> None:
         for process in [*self.workers.values(), self.broker]:
             if process is not None:
                 process.kill()
                 process.wait()
+
+
+class Schedule:
+    """Faults in a seeded order, each due when its share of the jobs has ended.
+
+    Progress, not time, brings them on, so that a quick machine meets as many as a slow one.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        kinds = [kind for kind, number in FAULTS.items() for _ in range(number)]
+        rng.shuffle(kinds)
+        self.rng = rng
+        self.left = [(number * LAST_DUE // len(kinds), kind) for number, kind in enumerate(kinds)]
+        self.moment = time.monotonic()
+
+    def strike(self, nemesis: Nemesis, ended: int) -> None:
+        """The first due fault that has a victim, if any; at a random moment while there is time."""
+        due = [fault for fault in self.left if fault[0] <= ended]
+        outrun = any(ended > after + 1 for after, _ in due)
+        if time.monotonic() < self.moment and not outrun:
+            return
+        for fault in due:
+            if nemesis.strike(fault[1]):
+                self.left.remove(fault)
+                self.moment = time.monotonic() + self.rng.uniform(0, PAUSE)
+                return
 
 
 @pytest.fixture
@@ -155,14 +188,12 @@ def unfinished() -> list[Job]:
 @pytest.mark.timeout(LIMIT + 120)
 def test_thirty_jobs_survive_kills_of_runners_workers_and_the_broker(pool: Nemesis) -> None:
     ids = submit_all()
-    faults = [kind for kind, number in FAULTS.items() for _ in range(number)]
-    pool.rng.shuffle(faults)
+    schedule = Schedule(pool.rng)
     deadline = time.monotonic() + LIMIT
     while waiting := unfinished():
         assert time.monotonic() < deadline, f"stuck: {waiting}, faults {pool.killed}"
-        if faults and (faults[-1] != "runner" or pool.runners()):
-            pool.strike(faults.pop())
-        time.sleep(PAUSE * pool.rng.uniform(0.2, 1.8))
+        schedule.strike(pool, ended=JOBS - len(waiting))
+        time.sleep(0.05)
     check_everything_published_once(ids)
     assert pool.killed["runner"] >= 5
     assert pool.killed["worker"] == FAULTS["worker"]
