@@ -18,9 +18,17 @@ def record(session: Session, kind: str, *, actor: str, job: str | None = None, *
 
 
 def record_many(
-    session: Session, kind: str, *, actor: str, jobs: Sequence[tuple[str, dict[str, Any]]]
+    session: Session,
+    kind: str,
+    *,
+    actor: str,
+    jobs: Sequence[tuple[str, dict[str, Any]]],
+    at: float | None = None,
 ) -> None:
-    """Add one event of a kind for each (job, data), in one statement."""
+    """Add one event of a kind for each (job, data), in one statement.
+
+    `at` is the database's time, where the caller has just asked for it.
+    """
     rows = [{"job_id": job, "data": data} for job, data in jobs]
     table = SQLModel.metadata.tables["event"]
-    insert_rows(session, table, rows, at=db_now(), actor=actor, kind=kind)
+    insert_rows(session, table, rows, at=db_now() if at is None else at, actor=actor, kind=kind)

@@ -55,8 +55,8 @@ def plan(session: Session, specs: Sequence[AnySpec], request: Request) -> list[P
     drafted = draft(session, specs, request)
     now = pool_state.clock(session)
     found = []
-    for row, admission in zip(drafted.varied, drafted.admissions, strict=True):
-        job = Job(**row | drafted.alike)
+    for row, admission in zip(drafted.rows(), drafted.admissions, strict=True):
+        job = Job(**row)
         pool = pool_state.load(session, now, window=WINDOW)
         names = _names(session, admission.needs)
         found.append(_planned(session, pool, job, names, now))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlmodel as sql
-from sqlalchemy import func, literal, select
+from sqlalchemy import String, func, literal, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
@@ -18,13 +18,15 @@ from shared.errors import NameTaken, QueueFull, both
 from shared.people.actors import Actor
 from shared.people.permissions import Action, authorise
 from shared.specs import AnySpec
-from shared.submission import Admission, admit_all, base_of, settled
+from shared.submission import Admission, admit_all, settled
 from shared.tables import Job, JobState, Limit, ModelRef
 
 _TABLES = SQLModel.metadata.tables
 _JOB, _SHARE = _TABLES["job"], _TABLES["share"]
 #: Rows of one INSERT: enough to amortise the round trip, small enough to keep memory flat.
-_CHUNK = 500
+_CHUNK = 2000
+#: A literal in SQL, for the partial index.
+SUCCEEDED = literal_column(f"'{JobState.SUCCEEDED}'", String)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def _submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> lis
         if earlier := _earlier(session, request):
             return earlier
         for specs in stages:
-            made += _insert(session, specs, request)
+            made += _insert(session, specs, request).rows()
             # The key is unique; the others of a grid or a study share its sweep.
             request = replace(request, idempotency_key=None)
     queue.hint(made[0]["id"])
@@ -98,7 +100,7 @@ def submit_batch(specs: Sequence[AnySpec], request: Request) -> list[str]:
     with db.writing() as session:
         if earlier := _earlier(session, shared):
             return [job.id for job in earlier]
-        rows = _insert(session, specs, shared)
+        rows = _insert(session, specs, shared).varied
     queue.hint(rows[0]["id"])
     return [row["id"] for row in rows]
 
@@ -131,10 +133,15 @@ class Draft:
     """Rows of jobs that were checked and not written."""
 
     admissions: list[Admission]
-    #: A job's own columns.
+    #: A job's own columns; its spec is not serialised before it is written.
     varied: list[dict[str, Any]]
     #: The columns that all of them share.
     alike: dict[str, Any]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Whole rows, as they are read back."""
+        stored = ({"spec": row["spec"].model_dump(mode="json")} for row in self.varied)
+        return [row | self.alike | spec for row, spec in zip(self.varied, stored, strict=True)]
 
 
 def draft(session: Session, specs: Sequence[AnySpec], request: Request) -> Draft:
@@ -148,8 +155,8 @@ def draft(session: Session, specs: Sequence[AnySpec], request: Request) -> Draft
     return Draft(admissions, made, _alike(request, now))
 
 
-def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> list[dict[str, Any]]:
-    """Write the rows of jobs, dependencies and events; the jobs' columns."""
+def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> Draft:
+    """Write the rows of jobs, dependencies and events."""
     drafted = draft(session, specs, request)
     made, alike = drafted.varied, drafted.alike
     made[0]["idempotency_key"] = request.idempotency_key  # unique; a grid's others share its sweep
@@ -158,6 +165,7 @@ def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> lis
         for row, admission in zip(made, drafted.admissions, strict=True)
         for need in sorted(admission.needs)
     ]
+    told = {kind: {"job_kind": kind} for kind in {row["kind"] for row in made}}
     for first in range(0, len(made), _CHUNK):
         chunk = made[first : first + _CHUNK]
         insert_rows(session, _JOB, chunk, **alike)
@@ -165,11 +173,12 @@ def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> lis
             session,
             "submitted",
             actor=request.user,
-            jobs=[(row["id"], {"job_kind": row["kind"]}) for row in chunk],
+            jobs=[(row["id"], told[row["kind"]]) for row in chunk],
+            at=alike["hinted_at"],
         )
     insert_rows(session, _TABLES["jobdependency"], needs)
     _remember_owner(session, request)
-    return [row | alike for row in made]
+    return drafted
 
 
 #: What is looked up once for each kind and base: the base, and what such jobs took before.
@@ -180,8 +189,8 @@ def _varied(
     session: Session, spec: AnySpec, request: Request, now: float, facts: Facts
 ) -> dict[str, Any]:
     """The columns in which one job of a submission may differ from the others."""
-    stored = settled(session, spec).model_dump(mode="json")
-    base = base_of(stored)
+    stored = settled(session, spec)
+    base: str = getattr(stored, "base_model", "") or getattr(stored, "host_base", "")
     if (spec.kind, base) not in facts:
         model = session.get(ModelRef, base) if base else None
         facts[spec.kind, base] = (model, _expected(session, spec.kind, base))
@@ -227,7 +236,7 @@ def _expected(session: Session, kind: str, base: str) -> float:
     """Seconds that the last ten such jobs took on average; 0 where there are none."""
     took = (
         select((_JOB.c.finished_at - _JOB.c.started_at).label("took"))
-        .where(_JOB.c.kind == kind, _JOB.c.base == base, _JOB.c.state == JobState.SUCCEEDED)
+        .where(_JOB.c.kind == kind, _JOB.c.base == base, _JOB.c.state == SUCCEEDED)
         .order_by(_JOB.c.finished_at.desc())
         .limit(10)
         .subquery()

@@ -88,7 +88,21 @@ class Job(SQLModel, table=True):
             postgresql_where=text("state = 'running'"),
             sqlite_where=text("state = 'running'"),
         ),
-        Index("job_history", "kind", "base", "state", "finished_at"),
+        # Partial, so that jobs which queue and start do not touch it.
+        Index(
+            "job_took",
+            "kind",
+            "base",
+            "finished_at",
+            postgresql_where=text("state = 'succeeded'"),
+            sqlite_where=text("state = 'succeeded'"),
+        ),
+        Index(
+            "job_sweep",
+            "sweep",
+            postgresql_where=text("sweep IS NOT NULL"),
+            sqlite_where=text("sweep IS NOT NULL"),
+        ),
         # The list of jobs goes on from the last one of a page, without counting what lies before.
         Index("job_newest", "created_at", "id"),
         # With the kind, so that the counts beside the filters are read from it alone.
@@ -118,7 +132,7 @@ class Job(SQLModel, table=True):
     limit_seconds: float = time_column(0.0)
     expected_seconds: float = time_column(0.0)
     #: Jobs that were submitted as one grid share this id.
-    sweep: str | None = Field(default=None, index=True)
+    sweep: str | None = None
     #: `state` and `epoch` change only in shared/leases.py (claim, commit, expire, cancel).
     state: str = JobState.QUEUED
     #: Fencing number: each claim raises it; an attempt with an older one can change nothing.
