@@ -28,18 +28,29 @@ const look = () => {
 };
 requestAnimationFrame(look);
 """
-#: Presses the button that says so; milliseconds until the rows are others.
+#: Presses the button that says so, once it is scrolled to; milliseconds until a name is new.
 _NEXT = """
-async ([label, rows]) => {
-  const said = () => [...document.querySelectorAll(rows)].map(e => e.textContent).join('|');
-  const press = [...document.querySelectorAll('button')].find(e => e.textContent.includes(label));
-  const before = said(), started = performance.now();
-  press.click();
-  while (said() === before) {
-    if (performance.now() - started > 60000) throw new Error('no next page');
-    await new Promise(requestAnimationFrame);
-  }
-  return performance.now() - started;
+async ([label, rows, scrolled]) => {
+  const names = () => [...document.querySelectorAll(rows)].map(e => e.textContent.trim())
+    .filter(text => /^[a-z]+-[0-9]+$/.test(text));
+  const button = () => [...document.querySelectorAll('button')]
+    .find(e => e.textContent.includes(label) && !e.disabled);
+  const until = async (found, what) => {
+    const started = performance.now();
+    while (!found()) {
+      if (performance.now() - started > 60000) throw new Error('no ' + what);
+      await new Promise(requestAnimationFrame);
+    }
+    return performance.now() - started;
+  };
+  await until(() => {
+    const box = scrolled && document.querySelector(scrolled);
+    if (box) box.scrollTop = box.scrollHeight;
+    return button();
+  }, 'button ' + label);
+  const before = new Set(names());
+  button().click();
+  return await until(() => names().some(name => !before.has(name)), 'next page');
 }
 """
 
@@ -51,6 +62,8 @@ class Site:
     url: str
     rows: str
     more: str
+    #: What a person scrolls to its end to find the button there.
+    scrolled: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ def _visit(browser: Browser, site: Site) -> Seen:
     page.reload()
     warm = _first_rows(page)
     _settled(page)
-    following = [page.evaluate(_NEXT, [site.more, site.rows]) for _ in range(3)]
+    following = [page.evaluate(_NEXT, [site.more, site.rows, site.scrolled]) for _ in range(3)]
     heap = page.evaluate("performance.memory.usedJSHeapSize") / 2**20
     context.close()
     return Seen(cold, warm, median(following), kilobytes, heap)

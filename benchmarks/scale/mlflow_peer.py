@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-#: The peer's rows, and the button below them.
-ROWS, MORE = ".ag-row", "Load more"
+#: The peer's runs by their links, the button below them, and the box that both are in.
+ROWS, MORE, BOX = ".ag-row a", "Load more", ".ag-body-viewport"
 
 
 def fill(url: str, runs: int) -> None:
@@ -72,7 +72,7 @@ def visited(python: Path, home: Path, runs: int, times: int) -> dict[str, Any]:
         )
     try:
         filling.await_port(port, process)
-        site = browsing.Site(f"http://127.0.0.1:{port}/#/experiments/0/runs", ROWS, MORE)
+        site = browsing.Site(f"http://127.0.0.1:{port}/#/experiments/0/runs", ROWS, MORE, BOX)
         with browsing.chromium() as browser:
             seen = browsing.visit(browser, site, times)
     finally:

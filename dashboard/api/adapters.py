@@ -1,6 +1,7 @@
 """`/v1/adapters`."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path as File
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def listed(
     pool: Caller,
     base: Text = "",
     text: Text = "",
-    tag: Annotated[list[Tag], Query()] = [],  # noqa: B006
+    tag: Annotated[Sequence[Tag], Query()] = (),
 ) -> list[AdapterAnswer]:
     """Published adapters that hold the text and have all of the tags, newest first."""
     return list(pool.adapters.list(base=base, text=text, tags=tag))

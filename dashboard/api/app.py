@@ -1,6 +1,7 @@
 """The API's application: its routes, its limits, and what an error looks like."""
 
 import re
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -22,9 +23,18 @@ from dashboard.api.problems import (
 from shared.errors import GraftError
 
 
+class _Described(FastAPI):
+    """Puts the problem's schema where the responses of every operation point."""
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()
+        schema["components"].setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        return schema
+
+
 def create() -> FastAPI:
     """The API, to be mounted at `/api`. It has no page of its own: those load scripts from afar."""
-    app = FastAPI(
+    app = _Described(
         title="Graft", version="1", docs_url=None, redoc_url=None, redirect_slashes=False,
         description="Train, fuse and judge LoRA adapters on a shared pool. Times are seconds since "
         "1970; errors are RFC 9457 problems in English, or in Chinese with `Accept-Language: zh`.",
@@ -37,7 +47,6 @@ def create() -> FastAPI:
     app.add_exception_handler(HTTPException, http_problem)
     app.add_exception_handler(OperationalError, database_problem)
     app.add_exception_handler(Exception, unexpected_problem)
-    _describe_problem(app)
     return app
 
 
@@ -47,15 +56,3 @@ def mounted() -> Mount:
     # Any path below is the API's to answer, one with a line break in it too.
     mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
     return mount
-
-
-def _describe_problem(app: FastAPI) -> None:
-    """Put the problem's schema where the responses of every operation point."""
-    described = app.openapi
-
-    def openapi() -> dict[str, object]:
-        schema = described()
-        schema["components"].setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]

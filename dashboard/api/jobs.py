@@ -1,5 +1,6 @@
 """`/v1/jobs`, `/v1/plan`, `/v1/studies`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
@@ -61,8 +62,8 @@ def plan(pool: Caller, asked: JobSubmission) -> list[PlanAnswer]:
 @router.get("/jobs", operation_id="jobs")
 def listed(
     pool: Caller,
-    state: Annotated[list[State], Query()] = [],  # noqa: B006
-    kind: Annotated[list[Kind], Query()] = [],  # noqa: B006
+    state: Annotated[Sequence[State], Query()] = (),
+    kind: Annotated[Sequence[Kind], Query()] = (),
     user: Text = "",
     text: Text = "",
     sweep: Text = "",
