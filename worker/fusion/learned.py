@@ -13,7 +13,7 @@ from torch import Tensor
 from shared.orders import WorkOrder
 from shared.specs.fusion.learned import AlphaSearch, FromExamples, LoraHub, LoraSoups
 from worker.fusion.mixture import Mixture
-from worker.fusion.modules import Fused, Site, fuse_modules
+from worker.fusion.modules import Fused, Site, digest, fuse_modules, ranked_sizes
 from worker.fusion.same_base import open_donors
 from worker.fusion.weighted_sum import sum_updates
 from worker.reporting import AdapterResult, Report, Stopped
@@ -43,15 +43,18 @@ def lorahub(order: WorkOrder, params: LoraHub, report: Report) -> AdapterResult:
     """ΔW = Σ w_t·ΔW_t with w in [-1.5, 1.5] of least loss + penalty·mean|w|, without gradients.
 
     Nelder and Mead (1965) from equal shares; the best weights seen are taken. Source: Huang et al.
-    2024 (arXiv 2307.13269), which sums factors instead of updates and so adds cross terms. `tries`
+    2024 (arXiv 2307.13269), which sums factors instead of updates and so adds cross terms. The
+    search takes the adapters from the smallest to the largest, whatever their order. `tries`
     passes over the examples. Raises WrongBase, UnsupportedAdapter, NoOp.
     """
+    keys = [digest(donor.folder) for donor in order.adapters]
 
     def find(mixture: Mixture) -> Tensor:
         tried: list[tuple[float, list[float]]] = []
+        places = ranked_sizes(mixture.sizes, keys)
 
         def goal(point: object) -> float:
-            weights = torch.as_tensor(point, dtype=torch.float32).clamp(-_BOUND, _BOUND)
+            weights = torch.as_tensor(point, dtype=torch.float32)[places].clamp(-_BOUND, _BOUND)
             number = min(len(tried) + 1, params.tries)
             loss = _score(mixture, weights, report, number, params.tries)
             value = loss + params.penalty * float(weights.abs().mean())

@@ -9,18 +9,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+#: Directions of a cross-covariance below this share of the largest are rounding.
+_ROUNDING = 1e-10
 
-def procrustes(source: Tensor, target: Tensor) -> Tensor:
+
+def procrustes(source: Tensor, target: Tensor, most: int | None = None) -> Tensor:
     """The scaled semi-orthogonal M (d_T, d_S) for which target ≈ source·Mᵀ.
 
     M = s·V·Uᵀ with U·Σ·Vᵀ = X_Sᵀ·X_T (Schönemann 1966) and the least-squares scale
     s = tr Σ / ‖X_S‖². Cost O(n·d_S·d_T + d_S·d_T·min(d)). Theseus (arXiv 2602.12952) has no s and
-    searches a scale on labels; s needs none.
+    searches a scale on labels; s needs none. Where Σ is zero U and V are arbitrary, so these
+    directions are left out; `most`: how many there can be where rounding hides that.
     """
     one, other = source.double(), target.double()
     # On the CPU: a GPU's fp64 SVD of some hundred rows is slower.
     u, sigma, vh = torch.linalg.svd((one.T @ other).cpu(), full_matrices=False)
-    return (vh.T @ u.T * (sigma.sum() / one.square().sum().cpu())).to(source)
+    kept = min(int((sigma > _ROUNDING * sigma[:1]).sum()), most or len(sigma))
+    return (vh[:kept].T @ u[:, :kept].T * (sigma.sum() / one.square().sum().cpu())).to(source)
 
 
 def ridge(source: Tensor, target: Tensor, penalty: float) -> Tensor:

@@ -1,5 +1,6 @@
 """A base with several adapters on it, each times a weight that may change: Σ w_t·ΔW_t, exactly."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from shared.orders import WorkOrder
 from shared.specs.fusion.learned import FromExamples
 from worker.checkpoints import load_base
 from worker.fusion.canonical import CanonicalAdapter
+from worker.fusion.factors import frobenius
 from worker.fusion.inheritance import inherited
 from worker.fusion.same_base import modules_of
 from worker.training.batches import Batch, collate
@@ -34,6 +36,8 @@ class Mixture:
                 raise UnsupportedAdapter(adapter=donor.name, problem=problem)
         self.modules = modules_of(donors)
         self.adapters = len(donors)
+        #: Frobenius norm of each adapter's whole update.
+        self.sizes = [_size(donor) for donor in donors]
         self._weights = torch.zeros(self.adapters, len(self.modules))
         base = order.base or order.adapters[0].base
         self._model, tokenizer = load_base(base, order.device, "auto")
@@ -105,6 +109,10 @@ class Mixture:
             return output + ((inputs[0] @ a.T) * shares) @ b.T
 
         part.register_forward_hook(add)
+
+
+def _size(donor: CanonicalAdapter) -> float:
+    return math.hypot(*(frobenius(donor.factors(module)) for module in donor.modules))
 
 
 def _examples(order: WorkOrder, params: FromExamples, tokenizer: Any) -> list[Example]:

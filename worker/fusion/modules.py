@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from shared.errors import Both, NoOp, UnsupportedAdapter, WrongCount, both
 from shared.orders import WorkOrder
 from shared.specs.fusion.same_base import SameBase
 from worker.fusion.canonical import WEIGHTS, CanonicalAdapter
-from worker.fusion.factors import Factors, Truncation
+from worker.fusion.factors import Factors, Truncation, frobenius
 from worker.fusion.peft_folder import PeftFolder
 from worker.fusion.profile import uniform_rank
 from worker.fusion.same_base import modules_of, open_donors
@@ -32,8 +33,7 @@ class Site:
     #: The updates' weights, and their adapters' places in the order.
     weights: list[float]
     places: list[int]
-    #: Digests of the adapters' files: what random draws are keyed to, so that the order of the
-    #: adapters does not matter.
+    #: Digests of the adapters' files, which tell updates of one size apart.
     keys: list[str]
     #: Largest rank of the result; 0 leaves it to the method.
     rank: int
@@ -70,6 +70,22 @@ def shares(params: SameBase, donors: int) -> list[float]:
     return given or [1 / donors] * donors
 
 
+def ranked(updates: Sequence[Factors], keys: Sequence[str]) -> list[int]:
+    """Each update's place when they are sorted by size, 0 for the smallest.
+
+    What random draws are keyed to: neither the adapters' order nor other factors of the same
+    updates change it. `keys` (the files' digests) settle sizes that agree to six digits.
+    """
+    return ranked_sizes([frobenius(update) for update in updates], keys)
+
+
+def ranked_sizes(sizes: Sequence[float], keys: Sequence[str]) -> list[int]:
+    """The same of sizes that are known."""
+    rounded = [(float(f"{size:.5e}"), key) for size, key in zip(sizes, keys, strict=True)]
+    order = sorted(range(len(rounded)), key=rounded.__getitem__)
+    return [order.index(place) for place in range(len(order))]
+
+
 def fuse_modules(
     order: WorkOrder,
     params: SameBase,
@@ -85,7 +101,7 @@ def fuse_modules(
     donors = donors or open_donors(order, report, params)
     weights = shares(params, len(donors))
     modules = modules_of(donors)
-    keys = [_digest(donor.folder) for donor in order.adapters]
+    keys = [digest(donor.folder) for donor in order.adapters]
     rank = uniform_rank(params, donors) or params.rank
     saved = SavedModules(donors, weights, params)
     facts: dict[str, Any] = {"weights": list(weights), "modules": {}}
@@ -179,7 +195,8 @@ def _bias(
     return torch.stack(parts).sum(dim=0) if parts else None
 
 
-def _digest(folder: Any) -> str:
+def digest(folder: Path) -> str:
+    """SHA-256 of an adapter's weights file."""
     with (folder / WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -32,7 +32,7 @@ from worker.fusion.elements import (
     select_calculate_erase,
 )
 from worker.fusion.factors import frobenius
-from worker.fusion.modules import Fused, Site, fuse_modules
+from worker.fusion.modules import Fused, Site, fuse_modules, ranked
 from worker.reporting import AdapterResult, Report
 
 #: Method by method: what it keeps and how it settles signs. SCE has weights of its own.
@@ -62,7 +62,7 @@ def _combine(site: Site, params: Sparse) -> Fused:
         merged = select_calculate_erase(makes, params.density)
     else:
         seed = params.seed if isinstance(params, Drawn) else 0
-        seeds = [_seed(seed, key, site.module) for key in site.keys]
+        seeds = [_seed(seed, place, site.module) for place in ranked(site.updates, site.keys)]
         merged = merge(makes, site.weights, seeds, RULES[type(params)](params))
     inputs = sum(
         abs(weight) * frobenius(update)
@@ -71,7 +71,7 @@ def _combine(site: Site, params: Sparse) -> Fused:
     return Fused(back(merged).scaled(params.scale), inputs)
 
 
-def _seed(seed: int, key: str, module: str) -> int:
-    """Of one update's draws: its adapter's content and module, not its place in the order."""
-    digest = hashlib.sha256(f"{seed} {key} {module}".encode()).digest()
+def _seed(seed: int, place: int, module: str) -> int:
+    """Of one update's draws: by its place among the updates by size, not in the order."""
+    digest = hashlib.sha256(f"{seed} {place} {module}".encode()).digest()
     return int.from_bytes(digest[:8]) % 2**63

@@ -153,7 +153,9 @@ def _carried(
         out = ridge(theirs[1][~held], ours[1][~held], params.penalty)
     else:
         new_a = a @ maps.between(ours[0], theirs[0])
-        out = procrustes(theirs[1][~held], ours[1][~held])
+        # What a module writes has no more dimensions than what it reads.
+        most = min(theirs[0].shape[1], ours[0].shape[1])
+        out = procrustes(theirs[1][~held], ours[1][~held], most)
     made = Factors((out @ b * (params.scale * landing.share)).cpu(), new_a.cpu())
     return Carried(
         made,

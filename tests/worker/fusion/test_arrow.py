@@ -48,6 +48,7 @@ def routed_logits(base: Path, folder: Path) -> torch.Tensor:
     return logits(attach_adapter(load(base), folder))
 
 
+@pytest.mark.dense_reference("arrow")
 def test_pefts_own_router_gives_the_same_logits(tiny_llama: Path, tmp_path: Path) -> None:
     made = run(PARAMS, DONORS, tmp_path)
     paths = [str(made.folder / EXPERTS / name) for name in made.facts["experts"]]

@@ -11,6 +11,7 @@ from worker.fusion import fuse
 from worker.reporting import Silent
 
 
+@pytest.mark.dense_reference("noise")
 def test_noise_is_as_large_as_the_donor_and_points_elsewhere(
     tiny_llama: Path, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_layers_map_by_relative_depth(donor: int, host: int, wanted: list[int]):
     assert layer_map(donor, host) == wanted
 
 
+@pytest.mark.dense_reference("copy")
 def test_a_copy_onto_the_same_shape_is_the_donors_update(tiny_llama: Path, tmp_path: Path):
     host = make_llama(tmp_path / "other-llama", seed=5)
     adapter = write_adapter(tiny_llama, tmp_path / "a", rank=5, use_rslora=True)

@@ -10,6 +10,7 @@ import torch
 
 from donors import fused, random_donor
 from fusions import relative
+from references import each_against_its_reference
 
 MODULE = "model.layers.0.self_attn.q_proj"
 DONORS = {
@@ -137,7 +138,7 @@ REFERENCES: dict[str, tuple[dict[str, Any], Callable[[], Array]]] = {
 UNWEIGHTED = {"sce", "model_stock"}
 
 
-@pytest.mark.parametrize("case", REFERENCES)
+@pytest.mark.parametrize("case", each_against_its_reference(REFERENCES))
 def test_the_method_is_its_dense_formula(case: str, tmp_path: Path) -> None:
     given, reference = REFERENCES[case]
     method = case.split()[0]
@@ -146,6 +147,7 @@ def test_the_method_is_its_dense_formula(case: str, tmp_path: Path) -> None:
     assert relative(found[MODULE], torch.from_numpy(reference())) < 1e-5
 
 
+@pytest.mark.dense_reference("slerp")
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_slerp_of_two_goes_along_the_circle_between_them(share: float, tmp_path: Path) -> None:
     weights = [1 - share, share]
@@ -169,39 +171,7 @@ def test_the_spherical_mean_of_three_is_where_the_logarithms_cancel(tmp_path: Pa
     assert np.linalg.norm(pull) < 1e-6
 
 
-@pytest.mark.parametrize("method", ["dare", "dare_ties", "della"])
-def test_draws_keep_the_share_they_say_and_the_mean_they_had(method: str, tmp_path: Path) -> None:
-    one = {"a": DONORS["a"]}
-    wanted = DONORS["a"][MODULE].delta()
-    seeds = range(40)
-    given = {"method": method, "density": 0.5, "rank": 64}
-    parts = [fused(given | {"seed": seed}, one, tmp_path / f"{seed}") for seed in seeds]
-    kept = [float((part[MODULE].abs() > 1e-6).double().mean()) for part in parts]
-    assert sum(kept) / len(kept) == pytest.approx(0.5, abs=0.02)
-    mean = torch.stack([part[MODULE] for part in parts]).mean(dim=0)
-    # One draw is off by its own norm (chance 1/2), the mean of 40 by that over √40 ≈ 0.16.
-    assert relative(parts[0][MODULE], wanted) > 0.7
-    assert relative(mean, wanted) < 0.2
-
-
-def test_a_seed_repeats_its_draws_and_another_does_not(tmp_path: Path) -> None:
-    first, again, other = (
-        fused({"method": "dare", "seed": seed}, DONORS, tmp_path / str(number))[MODULE]
-        for number, seed in enumerate((7, 7, 8))
-    )
-    assert torch.equal(first, again)
-    assert relative(other, first) > 0.1
-
-
-def test_della_keeps_large_elements_more_often(tmp_path: Path) -> None:
-    wanted = DONORS["a"][MODULE].delta()
-    large = torch.from_numpy(top(wanted.numpy(), 0.25))
-    given = {"method": "della", "density": 0.5, "epsilon": 0.3, "rank": 64}
-    kept = fused(given, {"a": DONORS["a"]}, tmp_path)[MODULE].abs() > 1e-6
-    assert float(kept[large].double().mean()) > 0.65
-    assert float(kept[~large].double().mean()) < 0.5
-
-
+@pytest.mark.dense_reference("compress_then_merge")
 @pytest.mark.parametrize("blend", [0.0, 1.0])
 def test_tucker_bases_keep_as_much_as_a_dense_search_finds(blend: float, tmp_path: Path) -> None:
     given = {"method": "compress_then_merge", "rank": 4, "blend": blend, "weights": W}
@@ -221,6 +191,40 @@ def test_tucker_bases_keep_as_much_as_a_dense_search_finds(blend: float, tmp_pat
     mine = sum(np.linalg.norm(u[:, :4].T @ x @ vh[:4].T) ** 2 for x in scaled)
     assert mine > 0.999 * best
     assert relative(torch.from_numpy(found), torch.from_numpy(answer)) < 1e-3
+
+
+def lego(groups: int) -> Array:
+    """k-means of the dense updates' units, each pair of unit and negative held as one."""
+    svds = [np.linalg.svd(update) for update in T]
+    units = [
+        np.sqrt(sigma[i]) * np.concatenate([u[:, i], vh[i]])
+        for (u, sigma, vh), rank in zip(svds, RANKS, strict=True)
+        for i in range(rank)
+    ]
+
+    def gap(one: Array, other: Array) -> float:
+        return float(min(np.linalg.norm(one - other), np.linalg.norm(one + other)))
+
+    centres = [max(units, key=np.linalg.norm)]
+    while len(centres) < groups:
+        centres.append(max(units, key=lambda unit: min(gap(unit, c) for c in centres)))
+    members: list[list[Array]] = []
+    for _ in range(50):
+        members = [[] for _ in centres]
+        for unit in units:
+            best = min(range(groups), key=lambda j: gap(unit, centres[j]))
+            members[best].append(unit if unit @ centres[best] >= 0 else -unit)
+        centres = [np.mean(each, axis=0) for each in members]
+    lengths = [np.mean([np.linalg.norm(unit) for unit in each]) for each in members]
+    ends = [n * c / np.linalg.norm(c) for n, c in zip(lengths, centres, strict=True)]
+    return np.sqrt(np.mean(RANKS) / groups) * sum(np.outer(end[:64], end[64:]) for end in ends)
+
+
+@pytest.mark.dense_reference("lora_lego")
+@pytest.mark.parametrize("groups", [3, 7])
+def test_lego_is_k_means_of_the_dense_units(groups: int, tmp_path: Path) -> None:
+    found = fused({"method": "lora_lego", "rank": groups}, DONORS, tmp_path)[MODULE]
+    assert relative(found, torch.from_numpy(lego(groups))) < 1e-4
 
 
 def test_lego_groups_like_units_and_keeps_their_length(tmp_path: Path) -> None:

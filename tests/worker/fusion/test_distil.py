@@ -1,18 +1,21 @@
 """Delta distillation on tiny models: exact targets, aligned bytes, and the whole method."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from donors import read
 from fusions import base_files, fusion_order, load, logits, relative, with_added
 from shared.errors import NoOp
 from shared.orders import DataFile
 from shared.specs import TrainingSpec
+from shared.templates import render
 from tiny_bases import make_llama, write_adapter
 from worker.checkpoints import attach_adapter, load_base
 from worker.fusion import fuse
@@ -128,6 +131,106 @@ def test_the_host_moves_towards_what_the_donor_does(
     assert float((found - logits(load(tiny_glm))).abs().max()) > 0
     begun = [line for line in report.lines if "begins with" in line]
     assert len(begun) == (start == "copy")
+
+
+def dense_loss(donor_base: Path, adapter: Path, host_base: Path) -> float:
+    """Nats a label before any step: KL from the host moved as the donor moves to the host itself
+    where both begin a token, the text's own token elsewhere; token by token, in plain loops."""
+    donor, plain, host = load(donor_base, adapter), load(donor_base), load(host_base)
+    theirs, ours = (
+        load_base(base_files(base), "cpu", "fp32")[1] for base in (donor_base, host_base)
+    )
+    begin = beginnings(theirs, ours)
+    alike = theirs.get_vocab() == ours.get_vocab()
+    total, labels = 0.0, 0
+    for row in ROWS:
+        text = render("auto", row["instruction"])
+        asked, read = ([each.bos_token_id, *plain_ids(each, text)] for each in (theirs, ours))
+        answers = [[*plain_ids(each, row["output"]), each.eos_token_id] for each in (theirs, ours)]
+        with torch.no_grad():
+            after, before = (
+                each(input_ids=torch.tensor([asked + answers[0]])).logits[0].log_softmax(-1)
+                for each in (donor, plain)
+            )
+            own = host(input_ids=torch.tensor([read + answers[1]])).logits[0].log_softmax(-1)
+        begins = {byte: n for n, byte in reversed([*enumerate(begun(theirs, answers[0]))])}
+        for number, byte in enumerate(begun(ours, answers[1])):
+            here = own[len(read) - 1 + number]
+            if byte in begins:
+                place = len(asked) - 1 + begins[byte]
+                two = after[place], before[place]
+                moved = here + (two[0] - two[1] if alike else change(begin, *two))
+                wanted = moved.log_softmax(-1)
+                total += float((wanted.exp() * (wanted - here)).sum())
+            else:
+                total -= float(here[answers[1][number]])
+            labels += 1
+    return total / labels
+
+
+def plain_ids(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def spelled(tokenizer: Any, token: int) -> bytes:
+    """A byte-level token's bytes; none of a special one."""
+    piece = tokenizer.convert_ids_to_tokens(token)
+    stands = {char: byte for byte, char in bytes_to_unicode().items()}
+    return b"" if token in tokenizer.all_special_ids else bytes(stands[char] for char in piece)
+
+
+def begun(tokenizer: Any, answer: list[int]) -> list[int]:
+    """Bytes of the answer before each token."""
+    sizes = [len(spelled(tokenizer, token)) for token in answer]
+    return [sum(sizes[:number]) for number in range(len(sizes))]
+
+
+def beginnings(theirs: Any, ours: Any) -> list[list[int]]:
+    """For each of our tokens, those of theirs that can begin its text."""
+    texts = [spelled(theirs, token) for token in range(len(theirs))]
+    named = {ours.eos_token_id: theirs.eos_token_id, ours.bos_token_id: theirs.bos_token_id,
+             ours.pad_token_id: theirs.pad_token_id}  # fmt: skip
+    found: list[list[int]] = []
+    for token in range(len(ours)):
+        text = spelled(ours, token)
+        begin = [n for n, other in enumerate(texts) if text and other == text]
+        if text and not begin:
+            begin = [n for n, other in enumerate(texts) if other.startswith(text)]
+            try:
+                begin.append(plain_ids(theirs, text.decode())[0])
+            except UnicodeDecodeError:
+                leads = [n for n, other in enumerate(texts) if other and text.startswith(other)]
+                begin.append(max(leads, key=lambda n: len(texts[n])))
+        found.append([named[token]] if token in named else begin)
+    return found
+
+
+def change(begin: list[list[int]], after: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """Log ratio of the summed probabilities of what can begin each of our tokens."""
+    found = torch.zeros(len(begin))
+    for token, those in enumerate(begin):
+        if those:
+            new, old = (max(float(each[those].exp().sum()), 1e-9) for each in (after, before))
+            found[token] = math.log(new / old)
+    return found
+
+
+@pytest.mark.dense_reference("distil")
+@pytest.mark.parametrize("family", ["llama", "glm"])
+def test_it_starts_from_the_divergence_that_dense_loops_find(
+    family: str, tiny_llama: Path, tiny_glm: Path, donor: Path, tmp_path: Path
+) -> None:
+    """With one vocabulary, and with two that are aligned by bytes."""
+    host = tiny_glm if family == "glm" else make_llama(tmp_path / "host", seed=7)
+    report = Silent()
+    order = fusion_order(
+        PARAMS | {"max_steps": 1}, {"d": donor}, tiny_llama, tmp_path / "a1", host=host,
+        dataset=prompts(tmp_path),
+    )  # fmt: skip
+    made = fuse(order, report)
+    assert made.facts["alignment"] == ("bytes" if family == "glm" else "one vocabulary")
+    [(_, values)] = report.steps
+    assert values["loss"] == pytest.approx(dense_loss(tiny_llama, donor, host), rel=1e-4)
 
 
 def test_a_donor_that_does_nothing_teaches_nothing(

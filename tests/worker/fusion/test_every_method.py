@@ -1,10 +1,9 @@
 """Every registered method, transfers and those that read examples too: none escapes its proofs.
 
 What holds of methods on one base without data is in test_same_base_methods.py; this file holds the
-rest of the registry to the same, and sees to it that a new method has a dense reference somewhere.
+rest of the registry to the same, and sees to it that a new method has a dense reference.
 """
 
-import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from donors import Dense, Donor, gauged, random_donor, read, times, write_donors
 from fusions import fusion_order, load, logits, relative, with_added
+from references import referenced
 from shared.errors import NoOp, UserError
 from shared.orders import DataFile
 from shared.specs import FUSION_METHODS
@@ -41,46 +41,6 @@ _WITH_EXAMPLES = sorted(
     for name, method in FUSION_METHODS.items()
     if not issubclass(method, Transfer) and "dataset" in method.model_fields
 )
-#: Where each method stands beside an independent dense implementation.
-REFERENCES = {
-    "arrow": "test_arrow.py::test_pefts_own_router_gives_the_same_logits",
-    "alpha_search": "test_learned.py::test_the_weights_lower_the_loss_and_the_result_is_their_sum",
-    "breadcrumbs": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "compress_then_merge": "test_dense_references.py::"
-    "test_tucker_bases_keep_as_much_as_a_dense_search_finds",
-    "copy": "test_copy.py::test_a_copy_onto_the_same_shape_is_the_donors_update",
-    "cross_lora": "test_transport.py::"
-    "test_the_baselines_equal_their_dense_formulas_and_cross_lora_hangs_on_signs",
-    "dare": "test_dense_references.py::test_draws_keep_the_share_they_say_and_the_mean_they_had",
-    "dare_ties": "test_dense_references.py::"
-    "test_draws_keep_the_share_they_say_and_the_mean_they_had",
-    "della": "test_dense_references.py::test_della_keeps_large_elements_more_often",
-    "distil": "test_distil.py::"
-    "test_with_one_vocabulary_the_loss_is_the_divergence_from_the_summed_logits",
-    "iso_c": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "iso_cts": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "lora_lego": "test_dense_references.py::test_lego_groups_like_units_and_keeps_their_length",
-    "lora_soups": "test_learned.py::test_the_weights_lower_the_loss_and_the_result_is_their_sum",
-    "lorahub": "test_learned.py::test_the_weights_lower_the_loss_and_the_result_is_their_sum",
-    "magnitude_prune": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "model_stock": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "noise": "test_controls.py::test_noise_is_as_large_as_the_donor_and_points_elsewhere",
-    "pro_lora": "test_transport.py::"
-    "test_the_baselines_equal_their_dense_formulas_and_cross_lora_hangs_on_signs",
-    "procrustes": "test_transport.py::"
-    "test_procrustes_finds_the_rotation_and_scale_and_ridge_any_linear_map",
-    "refresh": "test_refresh.py::test_a_host_adapter_learns_what_the_donor_says",
-    "regmean": "test_learned.py::test_regmean_is_the_regression_on_the_adapters_own_activations",
-    "ridge": "test_transport.py::"
-    "test_procrustes_finds_the_rotation_and_scale_and_ridge_any_linear_map",
-    "sce": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "slerp": "test_dense_references.py::test_slerp_of_two_goes_along_the_circle_between_them",
-    "ties": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "tsv_m": "test_dense_references.py::test_the_method_is_its_dense_formula",
-    "warm_start": "test_warm_start.py::test_it_begins_with_the_donors_update",
-    "weighted_sum": "test_weighted_sum.py::test_plain_peft_loads_the_exact_weighted_sum",
-    "wudi": "test_wudi.py::test_no_other_update_interferes_less",
-}
 ROWS = [
     {"instruction": "Name the capital of France.", "input": "", "output": "Paris."},
     {"instruction": "Name a river.", "input": "", "output": "The sea."},
@@ -124,12 +84,10 @@ def same(found: Dense, wanted: Dense, within: float) -> None:
 
 
 def test_every_method_has_a_function_and_a_dense_reference() -> None:
+    """A test marked `dense_reference(method)` runs the method and compares, or it fails."""
     assert set(FUSION_METHODS.values()) == set(METHODS)
-    assert REFERENCES.keys() == FUSION_METHODS.keys()
-    for place in REFERENCES.values():
-        file, name = place.split("::")
-        tree = ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8"))
-        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, place
+    here = Path(__file__)
+    assert referenced(here.parent, leave_out=here.name).keys() == FUSION_METHODS.keys()
 
 
 @pytest.mark.parametrize("method", [*_LINEAR, "warm_start", *_WITH_EXAMPLES])
@@ -166,11 +124,10 @@ def test_a_larger_donor_gives_an_adapter_larger_by_as_much(
     same(read(found.folder), wanted, 1e-3)
 
 
-@pytest.mark.parametrize("method", sorted(set(_WITH_EXAMPLES) - {"lorahub"}))
+@pytest.mark.parametrize("method", _WITH_EXAMPLES)
 def test_the_order_of_the_adapters_changes_nothing(
     method: str, tiny_llama: Path, host: Path, tmp_path: Path, rows: DataFile
 ) -> None:
-    """LoRAHub's search draws a number for each place, so there the order is part of the seed."""
     plain = made(method, DONORS, tiny_llama, host, tmp_path / "plain", rows)
     turned = dict(reversed(DONORS.items()))
     other = made(method, turned, tiny_llama, host, tmp_path / "turned", rows)

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoTokenizer
 
 from fusions import deltas, fusion_order, load, relative
+from references import each_against_its_reference
 from shared.alpaca import read_rows
 from shared.errors import UnsupportedAdapter
 from shared.orders import DataFile
@@ -53,7 +54,7 @@ def run(method: str, adapters: dict[str, Path], base: Path, folder: Path) -> Ada
     return fuse(order_of(params, adapters, base, folder), Silent())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", each_against_its_reference(METHODS))
 def test_the_weights_lower_the_loss_and_the_result_is_their_sum(
     method: str, adapters: dict[str, Path], tiny_llama: Path, tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_one_adapter_may_be_made_stronger(
     assert load(tiny_llama, made.folder) is not None
 
 
+@pytest.mark.dense_reference("regmean")
 def test_regmean_is_the_regression_on_the_adapters_own_activations(
     adapters: dict[str, Path], tiny_llama: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from donors import read
 from fusions import base_files, fusion_order, load, logits, relative, with_added
 from shared.errors import NoAnswers, NoOp
 from shared.orders import DataFile, WorkOrder
-from shared.specs import TrainingSpec
+from shared.specs import Refresh, TrainingSpec
 from shared.templates import render
 from tiny_bases import write_adapter
 from worker.checkpoints import load_base
@@ -115,6 +115,45 @@ def test_a_host_adapter_learns_what_the_donor_says(
     assert stored["template"] == "alpaca-en"
     phases = [phase for phase in report.phases if phase in ("answering", "training")]
     assert phases == ["answering", "training"]
+
+
+@pytest.mark.dense_reference("refresh")
+def test_it_is_plain_training_on_what_the_donor_generates(
+    tiny_llama: Path, tiny_glm: Path, donor: Path, prompts: DataFile, tmp_path: Path
+):
+    report = Silent()
+    order = order_for(tiny_llama, tiny_glm, donor, prompts, tmp_path / "a1", batch_size=8)
+    made = fuse(order, report)
+    rows, nats, labels = [], 0.0, 0
+    theirs, ours = load(tiny_llama, donor), load(tiny_glm)
+    tokenizers = [load_base(base_files(base), "cpu", "fp32")[1] for base in (tiny_llama, tiny_glm)]
+    for row in ROWS:
+        text = render("alpaca-en", row["instruction"])
+        asked, read = (
+            [each.bos_token_id, *each(text, add_special_tokens=False)["input_ids"]]
+            for each in tokenizers
+        )
+        ids = torch.tensor([asked])
+        given = {"attention_mask": torch.ones_like(ids), "max_new_tokens": 12, "do_sample": False}
+        said = theirs.generate(input_ids=ids, **given)[0, len(asked) :]
+        answer = tokenizers[0].decode(said, skip_special_tokens=True).strip()
+        rows.append(row | {"output": answer})
+        end = tokenizers[1].eos_token_id
+        learned = [*tokenizers[1](answer, add_special_tokens=False)["input_ids"], end]
+        with torch.no_grad():
+            found = ours(input_ids=torch.tensor([read + learned])).logits[0].log_softmax(-1)
+        for place, token in enumerate(learned, start=len(read) - 1):
+            nats, labels = nats - float(found[place, token]), labels + 1
+    assert report.steps[0][1]["loss"] == pytest.approx(nats / labels, rel=1e-4)
+
+    base, place = base_files(tiny_glm), tmp_path / "plain"
+    where = Place(base=base, dataset="d", out=place / "out", checkpoints=place / "checkpoints")
+    given = load_base(base, "cpu", "fp32")
+    learning = Refresh.model_validate(PARAMS | {"batch_size": 8})
+    plain = train_adapter(*given, rows, learning, "alpaca-en", where, Silent())
+    weights = [load_file(each.folder / "adapter_model.safetensors") for each in (made, plain)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
 def test_answers_are_the_donors_own_greedy_text(

@@ -33,6 +33,7 @@ def run(base: Path, host: Path, folder: Path, rows: DataFile, **more: Any) -> An
     return fuse(order, Silent())
 
 
+@pytest.mark.dense_reference("warm_start")
 def test_it_begins_with_the_donors_update(
     tiny_llama: Path, tmp_path: Path, labelled: DataFile
 ) -> None:

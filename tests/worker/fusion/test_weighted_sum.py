@@ -32,6 +32,7 @@ def adapters(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     return {name: write_adapter(tiny_llama, folder / name, **how) for name, how in KINDS.items()}
 
 
+@pytest.mark.dense_reference("weighted_sum")
 @pytest.mark.parametrize(
     ("names", "weights"),
     [

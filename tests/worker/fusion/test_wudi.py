@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from donors import fused, random_donor
@@ -11,6 +12,7 @@ MODULE = "model.layers.0.self_attn.k_proj"
 DONORS = {name: random_donor(seed, 3, modules={MODULE: (32, 64)}) for seed, name in enumerate("ab")}
 
 
+@pytest.mark.dense_reference("wudi")
 def test_no_other_update_interferes_less(tmp_path: Path) -> None:
     updates = [donor[MODULE].delta() for donor in DONORS.values()]
 
