@@ -26,6 +26,7 @@ from shared.specs.fusion.noise import Noise
 from shared.specs.fusion.regmean import RegMean
 from shared.specs.fusion.sparse import Sce
 from shared.specs.fusion.spectral import IsoC, IsoCts, TsvMerge
+from shared.specs.fusion.star import Star
 from shared.specs.fusion.warm_start import WarmStart
 from shared.specs.fusion.wudi import Wudi
 from worker.checkpoints import write_facts
@@ -44,6 +45,7 @@ from worker.fusion.refresh import refresh
 from worker.fusion.regmean import regmean
 from worker.fusion.sparse import RULES, sparse
 from worker.fusion.spectral import iso_c, iso_cts, tsv_m
+from worker.fusion.star import star
 from worker.fusion.subspaces import project
 from worker.fusion.transport import transport
 from worker.fusion.warm_start import warm_start
@@ -64,6 +66,7 @@ METHODS: dict[type[Spec], Callable[[WorkOrder, Any, Report], AdapterResult]] = {
     CompressThenMerge: compress_then_merge,
     LoraLego: lora_lego,
     Wudi: wudi,
+    Star: star,
     AlphaSearch: alpha_search,
     LoraHub: lorahub,
     LoraSoups: lora_soups,
