@@ -43,6 +43,12 @@ def clock(at: float | None) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone(_zone()).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def offset() -> float:
+    """Seconds that the visitor's clock is ahead of UTC now."""
+    ahead = datetime.now(_zone()).utcoffset()
+    return ahead.total_seconds() if ahead is not None else 0.0
+
+
 def _zone() -> tzinfo:
     try:
         return ZoneInfo(st.context.timezone or "UTC")

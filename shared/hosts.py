@@ -13,6 +13,8 @@ from shared.tables import Attempt, Host, Job, JobState
 
 #: A host that has not been heard of for this long is taken to be away.
 AWAY_SECONDS = 60.0
+#: A card that its job has let stand still for this long counts as idle but held.
+IDLE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ def busy(session: Session) -> dict[str, list[Busy]]:
     for job, attempt in session.exec(query):
         found.setdefault(attempt.host, []).append(Busy(job, attempt))
     return found
+
+
+def idle_seconds(host: Host, job_id: str) -> float | None:
+    """For how long a job has held its cards without use; None while that is no matter."""
+    seconds = float(host.idle.get(job_id, 0.0))
+    return seconds if seconds >= IDLE_SECONDS else None
 
 
 def unreserved(host: Host, on_it: Sequence[Busy]) -> list[int]:

@@ -28,5 +28,7 @@ class Host(SQLModel, table=True):
     accepting: bool = True
     #: Why it takes nothing new of its own accord, e.g. a full disk: an error record.
     trouble: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
+    #: Seconds for which jobs have let their cards stand still, by job id, as of its heartbeat.
+    idle: dict[str, Any] = json_column()
     started_at: float = time_column(0.0)
     heartbeat_at: float = time_column(0.0)

@@ -5,6 +5,7 @@ Both languages, light and dark, a desk's width and a phone's, as docs/screenshot
 
 import argparse
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -19,13 +20,14 @@ from typing import Literal
 import click
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlmodel import Session, select
 
 import filled
 from processes import until
 from shared import adapter_library, db, schema
 from shared.config import settings
 from shared.people.actors import local_actor
-from shared.tables import Host
+from shared.tables import Attempt, Host, Job, JobState, Share
 
 #: What a page is called in file names, and its address.
 PAGES = {
@@ -73,7 +75,12 @@ def dashboard() -> Iterator[str]:
             )  # fmt: skip
             adapter_library.promote(session, "fused", actor=actor)
             # The host that answers goes on answering while the pictures are taken.
-            session.get_one(Host, "host-1").heartbeat_at += 3600
+            host = session.get_one(Host, "host-1")
+            add_use(session, host.heartbeat_at)
+            running = session.exec(select(Job.id).where(Job.state == JobState.RUNNING)).one()
+            host.heartbeat_at += 3600
+            host.idle = {running: 780.0}
+            session.get_one(Job, running).started_at = host.started_at + 600
         process = subprocess.Popen(
             [sys.executable, "-m", "dashboard"], cwd=home, stdout=subprocess.DEVNULL
         )
@@ -83,6 +90,26 @@ def dashboard() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(20)
+
+
+def add_use(session: Session, now: float) -> None:
+    """A month of jobs of several people in two projects, fewer at weekends."""
+    chance = random.Random(5)
+    people = {"ann": 6.0, "bo": 4.0, "chen": 3.0, "dai": 1.5, filled.USER: 1.0}
+    for day in range(1, 30):
+        for name, hours in people.items():
+            if chance.random() < (0.35 if day % 7 < 2 else 0.85):
+                began = now - day * 86_400 + chance.random() * 20_000
+                spec = filled.train_spec(f"{name}-{day}")
+                job = filled.add_job(session, spec, began, JobState.SUCCEEDED)
+                attempt = session.get_one(Attempt, (job.id, 1))
+                attempt.gpu_seconds = 3600 * hours * chance.uniform(0.4, 1.3)
+                attempt.ended_at = job.finished_at = began + attempt.gpu_seconds
+                job.user, job.project = name, "dialects" if name in ("bo", "dai") else "default"
+    for place, name in enumerate(people):
+        project = "dialects" if name in ("bo", "dai") else "default"
+        used = people[name] * 30_000
+        session.merge(Share(project=project, user=name, used=used, used_at=now - place))
 
 
 def _answers(port: int) -> bool:

@@ -38,12 +38,30 @@ def find_devices() -> Devices:
     return Devices("cpu", [memory // slots] * slots, names, info)
 
 
+def use_of_cards() -> dict[int, float]:
+    """Per cent of the last moment in which each GPU computed, by its index.
+
+    A card that does not say so is left out; every card is, where the driver does not answer.
+    """
+    try:
+        rows = _asked("index,utilization.gpu")
+    except subprocess.TimeoutExpired:
+        return {}
+    said = ((row["index"], row["utilization.gpu"]) for row in rows)
+    return {int(index): float(use) for index, use in said if use.replace(".", "").isdigit()}
+
+
 def _gpus() -> list[dict[str, str]]:
+    return _asked(_QUERY)
+
+
+def _asked(query: str) -> list[dict[str, str]]:
+    """What nvidia-smi says of every GPU; nothing where there is none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     asked = subprocess.run(
-        [program, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"],
+        [program, f"--query-gpu={query}", "--format=csv,noheader,nounits"],
         capture_output=True,
         text=True,
         timeout=30,
@@ -51,6 +69,6 @@ def _gpus() -> list[dict[str, str]]:
     )
     if asked.returncode != 0:
         return []
-    names = _QUERY.split(",")
+    names = query.split(",")
     rows = [line.split(", ") for line in asked.stdout.splitlines() if line.strip()]
     return [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)]

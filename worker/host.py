@@ -15,6 +15,7 @@ from worker import adoption, registration, room, sweeper
 from worker.cards import Cards, release
 from worker.devices import Devices, find_devices
 from worker.ends import Ends
+from worker.idling import Held, Idling
 from worker.runners import Runners
 from worker.supervisor import Supervisor
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 _WINDOW = 8
 #: How long a look waits for attempts that are over to give their cards back.
 _LEAVING_SECONDS = 0.05
+#: Between two looks at what the jobs' cards do.
+_IDLING_SECONDS = 15.0
 
 
 class HostAgent:
@@ -41,6 +44,7 @@ class HostAgent:
         self.leaving = threading.Event()
         self._inherited = adoption.children()
         self.ends = Ends()
+        self._idling = Idling(on_gpu=self.devices.device != "cpu")
 
     def run(self) -> None:
         """Work until `stop` or `leave` is called and every attempt has ended or is left."""
@@ -75,6 +79,8 @@ class HostAgent:
         ]
         for loop in loops:
             loop.start()
+        # Nobody waits for this one: a driver in trouble may never answer it.
+        threading.Thread(target=self._watch_cards, name="cards", daemon=True).start()
         logger.info("host %s: %d %s cards", settings().host_name, len(self.devices.cards),
                     self.devices.device)  # fmt: skip
         try:
@@ -233,7 +239,9 @@ class HostAgent:
             held = leases.renew(
                 session, [each.claim for each in supervisors], settings().lease_seconds
             )
-            alive = registration.beat(session, self._incarnation, room.trouble())
+            alive = registration.beat(
+                session, self._incarnation, room.trouble(), self._idling.seconds()
+            )
         self._inherited = adoption.bury(self._inherited)
         for each in supervisors:
             if (each.claim.job_id, each.claim.epoch) not in held:
@@ -241,6 +249,15 @@ class HostAgent:
         if not alive:
             logger.error("another worker took the name %s; stopping", settings().host_name)
             self.stop()
+
+    def _watch_cards(self) -> None:
+        """Look now and then at what jobs do with their cards, for the next heartbeat to say."""
+        while not self.stopping.wait(_IDLING_SECONDS):
+            with self._slots:
+                busy = list(self._busy)
+            self._idling.look(
+                Held(each.claim.job_id, tuple(each.claim.cards), each.runner_pid()) for each in busy
+            )
 
     def _end_attempts(self) -> None:
         """Ask every attempt to save and end, or let go of it, and wait until that is done."""

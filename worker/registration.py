@@ -78,15 +78,20 @@ def register(session: Session, devices: Devices, adopted: Collection[str] = ()) 
     host.labels = labels()
     host.info = devices.info | {"identity": identity, "boot": boot()}
     host.started_at = host.heartbeat_at = now
-    host.trouble = None
+    host.trouble, host.idle = None, {}
     events.record(
         session, "host-started", actor=name, cards=len(devices.cards), device=devices.device
     )
     return host.incarnation
 
 
-def beat(session: Session, incarnation: str, trouble: dict[str, Any] | None = None) -> bool:
-    """Say that this host is alive, and why it takes nothing new when it does not.
+def beat(
+    session: Session,
+    incarnation: str,
+    trouble: dict[str, Any] | None = None,
+    idle: dict[str, float] | None = None,
+) -> bool:
+    """Say that this host is alive, why it takes nothing new when it does not, and what stands idle.
 
     False when another worker has taken its name.
     """
@@ -102,7 +107,7 @@ def beat(session: Session, incarnation: str, trouble: dict[str, Any] | None = No
     alive = session.connection().execute(
         update(table)
         .where(table.c.name == host.name, table.c.incarnation == incarnation)
-        .values(heartbeat_at=db_now(), trouble=trouble)
+        .values(heartbeat_at=db_now(), trouble=trouble, idle=idle or {})
     )
     return alive.rowcount == 1
 

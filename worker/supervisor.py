@@ -77,6 +77,11 @@ class Supervisor:
         """Has its end been committed? Its cards are free a moment later."""
         return self.end is not None and self.end.done.is_set()
 
+    def runner_pid(self) -> int | None:
+        """The process that runs it; None before there is one, and once it has ended."""
+        who = self.trace.identify()
+        return who.pid if who is not None and who.alive() else None
+
     def refuse_cards(self) -> None:
         """The cards were taken by something outside the pool meanwhile: hand the job back."""
         self._no_cards = True

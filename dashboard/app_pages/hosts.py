@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import language, moments, parts, queries
+from dashboard import language, moments, parts, pool_use, queries
 from dashboard.language import Words
 from shared import db
 from shared import hosts as host_service
@@ -12,7 +12,7 @@ from shared.config import settings
 from shared.errors import explain
 from shared.hosts import Busy
 from shared.standings import Standing, standings
-from shared.tables import Host
+from shared.tables import Host, Job
 
 
 def standing(host: Host, now: float) -> str:
@@ -69,19 +69,55 @@ def card(words: Words, host: Host, on_it: list[Busy], now: float) -> None:
             ]
         )
         for job in running:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.page_link(
-                    "app_pages/job.py",
-                    label=job.name,
-                    icon=":material/play_arrow:",
-                    query_params={"id": job.id},
-                )
-                took = moments.length(now - (job.started_at or now), words)
-                st.caption(f"{words.code('kind', job.kind)} · {job.user} · {took}")
+            on_host(words, host, job, now)
         if state == "stale":
             st.caption(words("hosts.stale.help"))
         elif host.trouble:
             st.warning(explain(host.trouble, words.language), icon=":material/hard_drive:")
+
+
+def on_host(words: Words, host: Host, job: Job, now: float) -> None:
+    """A job that runs there, and whether it lets its cards stand still."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            "app_pages/job.py",
+            label=job.name,
+            icon=":material/play_arrow:",
+            query_params={"id": job.id},
+        )
+        took = moments.length(now - (job.started_at or now), words)
+        st.caption(f"{words.code('kind', job.kind)} · {job.user} · {took}", width="content")
+        if (idle := host_service.idle_seconds(host, job.id)) is not None:
+            st.badge(
+                words("hosts.idle", length=moments.length(idle, words)),
+                color="orange", icon=":material/bedtime:", help=words("hosts.idle.help"),
+            )  # fmt: skip
+
+
+def summary(words: Words, hosts: list[Host], running: dict[str, list[Busy]], now: float) -> None:
+    """The pool in four numbers: cards in use, cards idle but held, hosts, jobs that wait."""
+    alive = [host for host in hosts if standing(host, now) != "stale"]
+    held = [(host, each) for host in alive for each in running.get(host.name, [])]
+    cards = {(host.name, card) for host, each in held for card in each.attempt.cards}
+    idle = {
+        (host.name, card)
+        for host, each in held
+        if host_service.idle_seconds(host, each.job.id) is not None
+        for card in each.attempt.cards
+    }
+    with db.reading() as session:
+        waiting = host_service.queued_by_user(session)
+    whole = sum(len(host.cards) for host in alive)
+    numbers = {
+        "cards": words("hosts.sum.of", count=len(cards), whole=whole),
+        "idle": str(len(idle)),
+        "hosts": words("hosts.sum.of", count=len(alive), whole=len(hosts)),
+        "queued": str(sum(count for _, count in waiting)),
+    }
+    with st.grid(min_column_width=150, gap="small"):
+        for name, value in numbers.items():
+            help = words("hosts.idle.help") if name == "idle" else None
+            st.metric(words(f"hosts.sum.{name}"), value, border=True, help=help)
 
 
 @st.fragment(run_every=5)
@@ -98,6 +134,7 @@ def board(words: Words) -> None:
             parts.empty(words("hosts.empty"))
             st.code("graft worker", language=None)
             return
+        summary(words, hosts, running, now)
         with st.grid(min_column_width=420):
             for host in sorted(hosts, key=lambda each: standing(each, now) == "stale"):
                 card(words, host, running.get(host.name, []), now)
@@ -113,20 +150,29 @@ def people(words: Words) -> None:
             return
         st.subheader(words("hosts.people"), anchor=False)
         st.caption(words("hosts.people.lead"))
-        columns = ("place", "user", "project", "queued", "running", "gpu_hours", "counted")
         st.dataframe(
-            [
-                {words(f"hosts.people.{name}"): _value(each, name) for name in columns}
-                for each in found
-            ],
+            [{name: getattr(each, name) for name in COLUMNS} for each in found],
             hide_index=True,
+            height="content" if len(found) <= 16 else 400,
+            column_config=_columns(words, found),
             key="hosts.people",
+            alt=words("hosts.people"),
         )
 
 
-def _value(standing: Standing, name: str) -> object:
-    value = getattr(standing, name)
-    return round(value, 2) if isinstance(value, float) else value
+COLUMNS = ("place", "user", "project", "queued", "running", "gpu_hours", "counted")
+
+
+def _columns(words: Words, found: list[Standing]) -> dict[str, Any]:
+    """Titles, and bars where people's numbers are compared."""
+    columns: dict[str, Any] = {name: words(f"hosts.people.{name}") for name in COLUMNS}
+    bars = {"queued": "%d", "gpu_hours": "%.2f", "counted": "%.2f"}
+    for name, format in bars.items():
+        most = max(getattr(each, name) for each in found)
+        columns[name] = st.column_config.ProgressColumn(
+            columns[name], format=format, min_value=0, max_value=most or 1
+        )
+    return columns
 
 
 def main() -> None:
@@ -135,6 +181,7 @@ def main() -> None:
     parts.header(words("hosts.title"), lead=words("hosts.lead"))
     board(words)
     people(words)
+    pool_use.use(words)
 
 
 main()

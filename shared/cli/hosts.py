@@ -77,9 +77,11 @@ def _row(host: Host, card: int, memory: int, each: Busy | None, at: float) -> tu
     job, attempt = each.job, each.attempt
     held = f"{job.vram_mb or memory}/{memory} MiB"
     running_for = duration(at - attempt.started_at)
+    phase = phase_words(attempt.phase)[language()]
+    if (idle := host_service.idle_seconds(host, job.id)) is not None:
+        phase += say(f", idle for {duration(idle)}", f"，已闲置 {duration(idle)}")
     return (
-        host.name, card, held, job.id, job.user, job.kind, job.name, running_for,
-        phase_words(attempt.phase)[language()],
+        host.name, card, held, job.id, job.user, job.kind, job.name, running_for, phase,
     )  # fmt: skip
 
 
@@ -87,6 +89,7 @@ def _data(host: Host, card: int, memory: int, each: Busy | None) -> dict[str, An
     shown: dict[str, Any] = {"host": host.name, "card": card, "memory_mb": memory, "job": None}
     if each is not None:
         shown |= {"job": each.job.id, "user": each.job.user, "phase": each.attempt.phase}
+        shown["idle_seconds"] = host_service.idle_seconds(host, each.job.id)
     return shown
 
 
