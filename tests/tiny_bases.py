@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, TaskType, get_peft_model
+from peft import LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -134,3 +134,15 @@ def _linear_names(model: torch.nn.Module) -> list[str]:
     """Last names of the linear modules, such as q_proj, without the output head."""
     linear = [name for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)]
     return sorted({name.rsplit(".", 1)[-1] for name in linear} - {"lm_head"})
+
+
+def write_prefix(model: Any, folder: Path, *, tokens: int = 5, seed: int = 0) -> Path:
+    """A random prefix for a loaded model as PEFT itself saves one, large enough to be heard."""
+    config = PrefixTuningConfig(task_type=TaskType.CAUSAL_LM, num_virtual_tokens=tokens)
+    adapted = get_peft_model(model, config)
+    generator = torch.Generator().manual_seed(seed)
+    [weight] = [each for each in adapted.parameters() if each.requires_grad]
+    with torch.no_grad():
+        weight.copy_(torch.randn(weight.shape, generator=generator) * 2)
+    adapted.save_pretrained(str(folder))
+    return folder

@@ -90,9 +90,8 @@ class Session:
         self._speakers = []
         for name, (model, retrieves) in spec.arms().items():
             template = own.get(model, "auto") if spec.template == "adapter" else spec.template
-            reader = Reader(
-                arms.tokenizer, template, name, reading_limit(arms.model), spec.max_new_tokens
-            )
+            limit = reading_limit(arms.model, arms.ahead)
+            reader = Reader(arms.tokenizer, template, name, limit, spec.max_new_tokens)
             self._speakers.append(Speaker(name, model, reader, retrieves))
 
     def remember(self, question: Question) -> None:

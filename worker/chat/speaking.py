@@ -9,7 +9,6 @@ from shared.specs import BASE_ARM
 from worker.evaluation.arms import Arms
 from worker.evaluation.decoding import Answer, Batch, Decoding
 from worker.recurrence import keeps_state
-from worker.stacked import stackable
 
 #: The row of a stack that no adapter answers.
 _NONE = -1
@@ -42,7 +41,7 @@ def grouped(arms: Arms, lines: Sequence[Line]) -> list[Group]:
     together = [
         place
         for place, line in enumerate(lines)
-        if not alone and (line.model == BASE_ARM or stackable(arms.model, arms.slot(line.model)))
+        if not alone and (line.model == BASE_ARM or arms.stackable(line.model))
     ]
     adapters = dict.fromkeys(
         lines[place].model for place in together if lines[place].model != BASE_ARM

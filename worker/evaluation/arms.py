@@ -11,6 +11,8 @@ from shared.errors import NoOp, NotFinite
 from shared.orders import AdapterFiles
 from shared.specs import BASE_ARM
 from worker.checkpoints import attach_adapter, logit_change
+from worker.evaluation.preceded import Preceded
+from worker.kinds import kind_of
 from worker.stacked import Stack, stackable
 
 #: Adapters that answer in one pass; more would make its batches of too few items each.
@@ -30,15 +32,31 @@ class Arms:
         self.names = [BASE_ARM, *(adapter.name for adapter in adapters)]
         # Adapter names may hold dots, which PEFT's may not.
         self._slots = {adapter.name: f"arm{place}" for place, adapter in enumerate(adapters)}
+        #: Arms that are no LoRA of PEFT's: each a model of its own, over the bare base.
+        self._apart: dict[str, Any] = {}
         for adapter in adapters:
+            if kind_of(adapter.folder) == "prefix":
+                self._apart[adapter.name] = Preceded.of(model, adapter.folder, adapter.name)
+                with self._bare():
+                    _check_effect(logit_change(self._apart[adapter.name]), adapter.name)
+                continue
             slot = self._slots[adapter.name]
             self.model = attach_adapter(self.model, adapter.folder, name=adapter.name, slot=slot)
-            _check_effect(self.model, adapter.name)
+            _check_effect(logit_change(self.model), adapter.name)
         self._stacks: dict[tuple[str, ...], Stack] = {}
+
+    @property
+    def ahead(self) -> int:
+        """Most tokens that stand before every text of some arm."""
+        return max((getattr(each, "tokens", 0) for each in self._apart.values()), default=0)
 
     def slot(self, name: str) -> str:
         """PEFT's own name of an adapter."""
         return self._slots[name]
+
+    def stackable(self, name: str) -> bool:
+        """Whether an adapter can answer together with others."""
+        return name not in self._apart and stackable(self.model, self._slots[name])
 
     def passes(self) -> list[list[str]]:
         """Names of the arms that answer together.
@@ -46,7 +64,7 @@ class Arms:
         The base answers alone, as it would without any adapter: in a larger batch its products
         could be rounded otherwise. So does an adapter that cannot be stacked.
         """
-        fits = {name: stackable(self.model, slot) for name, slot in self._slots.items()}
+        fits = {name: self.stackable(name) for name in self._slots}
         together = [name for name, fit in fits.items() if fit]
         groups = [
             together[start : start + MOST_TOGETHER]
@@ -60,12 +78,10 @@ class Arms:
 
         The base's numbers are those without any adapter.
         """
-        if not isinstance(self.model, PeftModel):
-            yield self.model, None
-        elif names == (BASE_ARM,):
-            with self.model.disable_adapter():
-                yield self.model, None
-        elif all(stackable(self.model, self._slots[name]) for name in names):
+        if names == (BASE_ARM,) or names[0] in self._apart:
+            with self._bare() as base:
+                yield self._apart.get(names[0], base), None
+        elif all(self.stackable(name) for name in names):
             if names not in self._stacks:
                 slots = [self._slots[name] for name in names]
                 self._stacks[names] = Stack(self.model, slots)
@@ -77,10 +93,18 @@ class Arms:
             self.model.set_adapter(self._slots[name], inference_mode=True)
             yield self.model, None
 
+    @contextmanager
+    def _bare(self) -> Iterator[Any]:
+        """The resident base without any adapter."""
+        if not isinstance(self.model, PeftModel):
+            yield self.model
+            return
+        with self.model.disable_adapter():
+            yield self.model
 
-def _check_effect(adapted: PeftModel, name: str) -> None:
-    """The adapter just attached must change some logit of the probe."""
-    change = logit_change(adapted)
+
+def _check_effect(change: float, name: str) -> None:
+    """An adapter must change some logit of the probe, by `change`."""
     if math.isnan(change):
         raise NotFinite(what="A logit", where=f'the probe of adapter "{name}"')
     if change == 0:

@@ -10,6 +10,7 @@ from torch import Tensor
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
 from worker.evaluation.caches import Beginning, Room
+from worker.evaluation.preceded import beginning_of
 from worker.evaluation.scoring import head_at, read_beginning
 from worker.evaluation.trees import shared_beginnings
 from worker.recurrence import keeps_state
@@ -112,6 +113,8 @@ class Batch:
         stack: Stack | None = None,
     ) -> None:
         """`prompts` are what follows the shared beginning `past`, one for each row."""
+        if past is None and how.packed:
+            past = beginning_of(model)
         skipped = past.get_seq_length() if past else 0
         self._model, self._how, self._stack = model, how, stack
         self._rows = list(rows)

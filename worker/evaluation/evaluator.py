@@ -143,7 +143,7 @@ class _Run:
         total: int,
     ) -> None:
         self._spec, self._report, self._arms, self._finished = spec, report, arms, finished
-        self._limit = reading_limit(arms.model)
+        self._limit = reading_limit(arms.model, arms.ahead)
         self._ends = end_tokens(arms.tokenizer, arms.model)
         self._packed = packed
         at_once = spec.batch_tokens or tokens_at_once(arms.model)

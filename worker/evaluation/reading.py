@@ -112,6 +112,8 @@ def end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     return frozenset(token for token in [tokenizer.eos_token_id, *ids] if token is not None)
 
 
-def reading_limit(model: Any) -> int | None:
-    """How many tokens the base can read, by its config; None where it names no limit."""
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+def reading_limit(model: Any, ahead: int = 0) -> int | None:
+    """How many tokens the base can read after `ahead` of a prefix, by its config; None where it
+    names no limit."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return None if limit is None else limit - ahead

@@ -19,6 +19,7 @@ from transformers import DynamicCache
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
 from worker.evaluation.caches import Beginning
+from worker.evaluation.preceded import Preceded, beginning_of
 from worker.evaluation.trees import Tree, layout, shared_beginnings, tree_mask
 from worker.stacked import Stack
 
@@ -63,7 +64,7 @@ def score_all(
         return scorer.rows(trees, done)
     out: list[list[list[float]]] = [[[]] * len(trees) for _ in range(scorer.arms)]
     for length, places in shared_beginnings([tree.context for tree in trees]):
-        past = None
+        past = beginning_of(model)
         if length:
             past = read_beginning(model, trees[places[0]].context[:length], stack)
             done([], scorer.arms * length)
@@ -155,9 +156,10 @@ def read_beginning(model: Any, ids: list[int], stack: Stack | None = None) -> Be
     if stack:
         stack.blocks()
     rows = torch.tensor([ids], device=model.device).repeat(stack.count if stack else 1, 1)
+    cache = model.cache(len(rows)) if isinstance(model, Preceded) else DynamicCache()
     last = torch.zeros(1, dtype=torch.long, device=model.device)
     with head_at(model, last, last - 1):
-        made = model(input_ids=rows, past_key_values=DynamicCache(), use_cache=True)
+        made = model(input_ids=rows, past_key_values=cache, use_cache=True)
     past = Beginning()
     past.layers = made.past_key_values.layers
     return past

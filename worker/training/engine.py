@@ -187,6 +187,8 @@ def _encode(
 def _limit(model: Any, parameters: TrainingSpec | Learning) -> int:
     """Most tokens of a row: what the spec says, and what the base can read."""
     reach = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if reach and isinstance(parameters, TrainingSpec) and parameters.tuning == "prefix":
+        reach -= parameters.virtual_tokens
     return min(parameters.max_length, reach or parameters.max_length)
 
 

@@ -17,6 +17,7 @@ from transformers import DynamicCache
 
 from shared.errors import InvalidSpec, both
 from worker.checkpoints import probe_ids, probe_logits
+from worker.prefixes import TENSOR, prefix_shape
 from worker.training.attention import Prefix, Segments, packed
 from worker.training.lora import Gate
 
@@ -39,16 +40,13 @@ class Prefixed(nn.Module):
     def __init__(self, base: Any, tokens: int, seed: int) -> None:
         super().__init__()
         self.base = base
-        text = base.config.get_text_config()
-        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        layers = text.num_hidden_layers
+        self._shape = prefix_shape(base.config, tokens)
+        _, layers, _, heads, width = self._shape
         self.config = PrefixTuningConfig(
             task_type="CAUSAL_LM", num_virtual_tokens=tokens, token_dim=heads * width,
             num_transformer_submodules=1, num_attention_heads=heads, num_layers=layers,
             encoder_hidden_size=heads * width,
         )  # fmt: skip
-        self._shape = (tokens, layers, 2, heads, width)
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randn(tokens, layers * 2 * heads * width, generator=generator) * _SPREAD
         #: (tokens, layers · 2 · heads · width), as PEFT writes it.
@@ -148,7 +146,7 @@ class Prefixed(nn.Module):
 
     def state(self) -> dict[str, Tensor]:
         """The weights under PEFT's name, on the CPU."""
-        return {"prompt_embeddings": self.embeddings.detach().cpu()}
+        return {TENSOR: self.embeddings.detach().cpu()}
 
     def fixed(self) -> dict[str, Tensor]:
         """What is not trained and yet belongs to a checkpoint: nothing."""
