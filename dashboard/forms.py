@@ -7,12 +7,15 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
+from dashboard import filling
 from dashboard.language import Words
 from dashboard.queries import Choice
 from shared.specs.parameters import Parameter, parameters
 
 #: What a form offers for a parameter: by `Parameter.picks`, or by its name, which goes first.
 Offers = Mapping[str, Sequence[Choice]]
+#: What may also be typed: `a:2,b:1`, `notes@3`.
+_TYPED = ("mixture", "knowledge")
 
 
 class Form:
@@ -32,15 +35,36 @@ class Form:
 
     def put(self, values: Mapping[str, Any]) -> None:
         """Set what the form shows; parameters without a value here and not picked get defaults."""
-        for each in parameters(self.spec):
-            if each.required or each.picks:
+        self.fill({each.name: values.get(each.name) for each in parameters(self.spec)
+                   if not (each.required or each.picks)})  # fmt: skip
+
+    def fill(self, values: Mapping[str, Any]) -> list[str]:
+        """Set the fields that these values name, None for the default; what no field can hold.
+
+        A field whose value cannot be, or names what is not there, gets its default.
+        """
+        declared = {each.name: each for each in parameters(self.spec)}
+        left = [f"{name}: {value}" for name, value in values.items() if name not in declared]
+        for name, value in values.items():
+            if (each := declared.get(name)) is None:
                 continue
-            value = values.get(each.name, each.default)
-            if each.many:
-                value = ", ".join(map(str, value or []))
-            st.session_state[self.key(each.name)] = (
-                each.type(value) if each.type in (int, float) else value
-            )
+            try:
+                kept, gone = self._there(each, filling.held(each, value))
+            except (ValueError, TypeError, OverflowError):
+                kept, gone = filling.blank(each), [str(value)]
+            st.session_state[self.key(name)] = kept
+            left += [f"{each.title(self.words.language)}: {some}" for some in gone]
+        return left
+
+    def _there(self, parameter: Parameter, value: Any) -> tuple[Any, list[str]]:
+        """The value without names that the form does not offer, and those names."""
+        offered = self.offers.get(parameter.picks or "")
+        if not parameter.picks or parameter.picks in _TYPED or offered is None or not value:
+            return value, []
+        names = {choice.name for choice in offered}
+        if parameter.many:
+            return [name for name in value if name in names], [n for n in value if n not in names]
+        return (value, []) if value in names else (None, [value])
 
     def basic(
         self, *, leave_out: Sequence[str] = (), only_one: Sequence[str] = ()
@@ -118,12 +142,14 @@ class Form:
         names = [choice.name for choice in offered]
         common["format_func"] = self._shown(offered)
         common["placeholder"] = self.words("submit.choose" if names else "submit.none")
-        if parameter.picks != "mixture":
+        if parameter.picks not in _TYPED:
             _forget_gone(common["key"], names)
         if parameter.many:
             return st.multiselect(options=names, max_selections=most, **common)
         index = names.index(parameter.default) if parameter.default in names else None
-        if parameter.picks == "mixture":
+        if parameter.picks in _TYPED:
+            held = st.session_state.get(common["key"])
+            names += [held] if held and held not in names else []
             common["accept_new_options"] = True
         return st.selectbox(options=names, index=index, **common)
 
@@ -141,7 +167,7 @@ class Form:
         """Several values typed into one field, with commas between them."""
         written = ", ".join(str(value) for value in parameter.default or [])
         typed = st.text_input(value=written, placeholder=self.words("submit.list"), **common)
-        return [part.strip() for part in typed.replace("，", ",").split(",") if part.strip()]
+        return filling.typed(typed)
 
 
 def fold(words: Words, key: str, *forms: Form) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from shared.chat_tables import ChatTurn as ChatTurn
 from shared.chat_tables import ChatVote as ChatVote
 from shared.columns import json_column, short_id, time_column
 from shared.errors import Language
+from shared.kept import SavedSpec as SavedSpec
 from shared.machines import Host as Host
 from shared.owners import Limit as Limit
 from shared.owners import Share as Share

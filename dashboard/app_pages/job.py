@@ -84,6 +84,12 @@ def actions(words: Words, job: Job, made: tuple[str, str] | None) -> None:
             words("job.retry"), icon=":material/replay:", key="job.retry"
         ):
             confirm(words, "retry", job)
+        st.page_link(
+            f"app_pages/{'playground' if job.kind == 'chat' else 'submit'}.py",
+            label=words("job.clone"),
+            icon=":material/content_copy:",
+            query_params={"like": job.id},
+        )
         if job.kind == "chat":
             made = ("playground", job.id)
         if made is not None:

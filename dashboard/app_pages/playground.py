@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, language, moments, parts, queries, talking
+from dashboard import address, arrivals, drafting, language, moments, parts, queries, talking
 from dashboard.forms import Form, fold
 from dashboard.language import Words
 from dashboard.queries import Choice
@@ -40,6 +40,9 @@ def start_form(words: Words) -> None:
             action=words("submit.needs.base_model.action"),
         )  # fmt: skip
         return
+    arrivals.take(words, offered, "playground")
+    drafting.restore(words, "chat", offered)
+    drafting.note(words, "chat", offered)
     seed(offered["adapter"])
     base = st.session_state.get("draft.chat.base_model")
     offered["adapter"] = [
@@ -47,6 +50,7 @@ def start_form(words: Words) -> None:
     ]
     form = Form(SPECS["chat"], "chat", words, offered)
     values = form.basic(leave_out=("name",)) | fold(words, "chat", form)["chat"]
+    drafting.keep("chat", values)
     if not st.button(words("playground.start"), type="primary", icon=":material/play_arrow:",
                      key="playground.start"):  # fmt: skip
         return

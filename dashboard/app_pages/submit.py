@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, language, parts, planning, queries
+from dashboard import address, arrivals, drafting, language, parts, planning, queries, shelf
 from dashboard.forms import Form, Offers, fold
 from dashboard.language import Words
 from dashboard.queries import Choice
@@ -149,6 +149,7 @@ def send(words: Words, values: dict[str, Any]) -> None:
         return
     st.session_state[_DONE] = job.id
     st.session_state[_CLEAR] = f"draft.{job.kind}.name"
+    drafting.forget_note()
     st.rerun()
 
 
@@ -183,13 +184,31 @@ def main() -> None:
     parts.header(words("submit.title"), lead=words("submit.lead"))
     if (key := st.session_state.pop(_CLEAR, None)) is not None:
         st.session_state[key] = ""
-    kind = choose_kind(words)
-    confirmation(words, kind)
     offered = offers()
+    arrivals.take(words, offered)
+    shelf.take(words, offered)
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        kind = choose_kind(words)
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            kept = st.container(width="content")
+            over = st.button(
+                words("submit.over"), icon=":material/restart_alt:", type="tertiary",
+                key="submit.over",
+            )  # fmt: skip
+    confirmation(words, kind)
     if not needs(words, kind, offered):
         return
+    drafting.restore(words, kind, offered)
+    if over:
+        drafting.start_over(words, kind, offered)
+    drafting.note(words, kind, offered)
     with st.container(border=True):
         values, missing = FORMS[kind](words, offered)
+    drafting.keep(kind, values)
+    with kept:
+        shelf.shelf(words, kind, values)
     planning.command(words, values)
     with st.container(horizontal=True):
         sent = st.button(

@@ -35,6 +35,9 @@ class Action(StrEnum):
     MAKE_TOKEN = "make-token"
     REVOKE_TOKEN = "revoke-token"
     KEEP_VIEW = "keep-view"
+    KEEP_DRAFT = "keep-draft"
+    SAVE_SPEC = "save-spec"
+    FORGET_SPEC = "forget-spec"
 
 
 _ADMINS = {
@@ -55,9 +58,16 @@ OWNED = {
     Action.DELETE_DATASET,
     Action.EDIT_KNOWLEDGE,
     Action.APPROVE_SAMPLE,
+    Action.FORGET_SPEC,
 }
 #: Of one's own account, which a viewer has too; somebody else's is for admins.
-_PERSONAL = {Action.CHANGE_PASSWORD, Action.MAKE_TOKEN, Action.REVOKE_TOKEN, Action.KEEP_VIEW}
+_PERSONAL = {
+    Action.CHANGE_PASSWORD,
+    Action.MAKE_TOKEN,
+    Action.REVOKE_TOKEN,
+    Action.KEEP_VIEW,
+    Action.KEEP_DRAFT,
+}
 
 _WORDS: dict[Action, Both] = {
     Action.READ: both("look at the pool", "查看资源池"),
@@ -86,6 +96,9 @@ _WORDS: dict[Action, Both] = {
     Action.MAKE_TOKEN: both("make tokens for this account", "为该账号生成令牌"),
     Action.REVOKE_TOKEN: both("revoke this token", "吊销该令牌"),
     Action.KEEP_VIEW: both("change these saved views", "修改这些已存视图"),
+    Action.KEEP_DRAFT: both("change this draft", "修改该草稿"),
+    Action.SAVE_SPEC: both("save specs", "保存规格"),
+    Action.FORGET_SPEC: both("delete this saved spec", "删除该已存规格"),
 }
 
 

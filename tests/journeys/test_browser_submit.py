@@ -1,4 +1,4 @@
-"""Real clicks on the submit page: a command that follows the form, a plan, and then the job."""
+"""Real clicks on the submit page: plan, submit, clone; what is filled in stays, and is saved."""
 
 import pytest
 from playwright.sync_api import expect
@@ -46,3 +46,37 @@ def test_a_job_is_planned_then_submitted(
         assert jobs.find(session, name).state == "queued"
     healthy(page)
     page.context.close()
+
+
+def test_a_job_is_cloned_changed_found_again_after_a_reload_and_saved(served: Visitor) -> None:
+    page = served.open(f"/job?id={_id('native')}")
+    heading(page, "native")
+    page.get_by_role("link", name="Clone and edit").click()
+    heading(page, "New job")
+    name = page.get_by_role("textbox", name="Adapter name")
+    expect(name).to_have_value("native-2")
+    page.get_by_role("spinbutton", name="Rank").fill("5")
+    page.get_by_role("spinbutton", name="Rank").press("Enter")
+    expect(page.get_by_test_id("stCode")).to_contain_text("--rank=5")
+    page.reload()
+    expect(name).to_have_value("native-2")
+    expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("5")
+    press(page, "Saved specs")
+    page.get_by_role("textbox", name="Name", exact=True).fill("rank five")
+    page.get_by_role("textbox", name="Name", exact=True).press("Enter")
+    press(page, "Save the form")
+    expect(page.get_by_text("rank five is saved.")).to_be_visible()
+    page.keyboard.press("Escape")
+    press(page, "Start over")
+    expect(name).to_have_value("")
+    press(page, "Saved specs")
+    page.get_by_role("button", name="rank five").click()
+    expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("5")
+    healthy(page)
+    assert served.outside == []
+    page.context.close()
+
+
+def _id(name: str) -> str:
+    with db.reading() as session:
+        return jobs.find(session, name).id

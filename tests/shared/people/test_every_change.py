@@ -16,11 +16,13 @@ from shared import (
     chats,
     datasets,
     db,
+    drafts,
     hosts,
     imports,
     jobs,
     knowledge,
     limits,
+    saved_specs,
     saved_views,
     studies,
     sweeps,
@@ -65,6 +67,7 @@ NEW: dict[str, Try] = {
     "knowledge.bases.create": lambda s, a: knowledge.create(s, "more", actor=a),
     "knowledge.proposals.propose": lambda s, a: knowledge.propose(s, "notes", TEXT, actor=a),
     "chats.vote": lambda s, a: chats.vote(s, "talk", 1, "tie", ["base"], actor=a),
+    "saved_specs.keep": lambda s, a: saved_specs.keep(s, "n", "train", {}, {}, actor=a),
     "votes.cast": lambda s, a: votes.cast(s, "c", BALLOT, "first", actor=a),
 }
 #: What a member may do to their own only.
@@ -84,6 +87,7 @@ OWNED: dict[str, Try] = {
     ),
     "adapter_library.promote": lambda s, a: adapter_library.promote(s, "kept", actor=a),
     "adapter_library.demote": lambda s, a: adapter_library.demote(s, "kept", actor=a),
+    "saved_specs.forget": lambda s, a: saved_specs.forget(s, "ann", "n", actor=a),
     "people.accounts.set_password": lambda s, a: accounts.set_password(
         s, "ann", "a long password", actor=a
     ),
@@ -105,6 +109,7 @@ ADMINS: dict[str, Try] = {
 #: Everybody's own, whatever their role; each writes under the actor's name only.
 OWN: dict[str, Try] = {
     "saved_views.keep": lambda s, a: saved_views.keep(s, "jobs", "v", "q=1", actor=a),
+    "drafts.keep": lambda s, a: drafts.keep(s, "train", {}, {}, actor=a),
     "saved_views.forget": lambda s, a: saved_views.forget(s, "jobs", "v", actor=a),
 }
 

@@ -14,6 +14,7 @@ OWN_ACCOUNT = {
     Action.MAKE_TOKEN,
     Action.REVOKE_TOKEN,
     Action.KEEP_VIEW,
+    Action.KEEP_DRAFT,
 }
 
 
