@@ -151,9 +151,9 @@ def add_job(session: Session, spec: Any, now: float, state: JobState, **columns:
         session.add(Event(at=now + 2, actor="host-1", job_id=job.id, kind="claimed"))
         session.add(
             Attempt(
-                job_id=job.id, epoch=1, host="host-1", cards=[0], device="cpu", phase="training",
-                done=30, total=100, unit="steps", outcome=outcome, error=job.error,
-                started_at=now + 2, ended_at=job.finished_at, gpu_seconds=60.0 if ended else 0.0,
+                job_id=job.id, epoch=1, host="host-1", device="cpu", phase="training", done=30,
+                total=100, unit="steps", outcome=outcome, error=job.error, started_at=now + 2,
+                ended_at=job.finished_at, gpu_seconds=60.0 if ended else 0.0,
             )
         )  # fmt: skip
     session.flush()

@@ -80,6 +80,7 @@ def dashboard() -> Iterator[str]:
             running = session.exec(select(Job.id).where(Job.state == JobState.RUNNING)).one()
             host.heartbeat_at += 3600
             host.idle = {running: 780.0}
+            session.get_one(Attempt, (running, 1)).cards = [0]
             session.get_one(Job, running).started_at = host.started_at + 600
         process = subprocess.Popen(
             [sys.executable, "-m", "dashboard"], cwd=home, stdout=subprocess.DEVNULL
