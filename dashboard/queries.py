@@ -10,7 +10,6 @@ from shared import knowledge, results
 from shared.clock import db_now
 from shared.metrics import ALL, primary_metric
 from shared.specs import MAKERS
-from shared.submission import LIVE
 from shared.tables import (
     Adapter,
     Attempt,
@@ -23,6 +22,7 @@ from shared.tables import (
     ModelRef,
     Score,
 )
+from shared.taken_names import LIVE
 
 
 def now(session: Session) -> float:

@@ -1,11 +1,12 @@
 """Many rows in one round trip to the database, in and out, and several questions in one."""
 
+import json
+from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import from_json
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -19,12 +20,11 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     select,
 )
 from sqlmodel import Session
 
-from shared.copying import copy_rows
+from shared.copying import copy_rows, json_text
 
 #: Rows from which on COPY, which takes two round trips more, is quicker than an INSERT.
 _COPIED = 32
@@ -46,7 +46,7 @@ def recordset(table: Table, rows: Sequence[Mapping[str, Any]], name: str = "give
     return _unfolded(literal(as_text(rows), Text()), columns, name)
 
 
-def later_rows(name: str = "given", **types: Any) -> FromClause:
+def later_rows(name: str = "given", /, **types: Any) -> FromClause:
     """`recordset` of columns of these types, for a statement that is made once and kept.
 
     Its parameter `NAME_rows` takes the rows as `as_text` writes them.
@@ -57,7 +57,7 @@ def later_rows(name: str = "given", **types: Any) -> FromClause:
 
 def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as one parameter."""
-    return to_json(list(rows)).decode()
+    return json_text(list(rows))
 
 
 def _unfolded(text: ColumnElement[str], columns: Iterable[Any], name: str) -> FromClause:
@@ -99,31 +99,51 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def one_of(session: Session, what: Any, values: Sequence[str]) -> ColumnElement[bool]:
-    """SQL: `what` is one of these texts, however many, as one parameter."""
-    if is_sqlite(session):
-        return what.in_(values)
-    if any(not value or _BETWEEN in value for value in values):
-        return what == func.any(literal(list(values), ARRAY(Text())))
+def among(what: Any, *, sqlite: bool) -> ColumnElement[bool]:
+    """SQL: `what` is one of the texts that the parameter `texts` holds, see `as_texts`."""
+    if sqlite:
+        return what.in_(bindparam("texts", expanding=True, type_=Text()))
     # Far cheaper to send than an array, whose elements the driver looks at one by one.
-    texts = func.string_to_array(literal(_BETWEEN.join(values), Text()), _BETWEEN)
-    return what == func.any(cast(texts, ARRAY(Text())))
+    given = func.string_to_array(bindparam("texts", type_=Text()), _BETWEEN)
+    return what == func.any(cast(given, ARRAY(Text())))
 
 
-def ask(session: Session, *queries: Any) -> list[list[Any]]:
-    """The rows of several queries, each with its columns as attributes, in one round trip.
+def as_texts(values: Sequence[str], *, sqlite: bool) -> Any:
+    """Names as one parameter of `among`; none of them may be empty."""
+    return list(values) if sqlite else _BETWEEN.join(values)
 
-    On PostgreSQL the server folds each query's rows into one JSON value.
+
+class Questions:
+    """Queries that are asked in one round trip; made once and kept, being slow to make.
+
+    On PostgreSQL the server folds each query's rows into one JSON text.
     """
-    connection = session.connection()
-    if is_sqlite(session):
-        return [list(connection.execute(query)) for query in queries]
-    folded = []
-    for number, query in enumerate(queries):
-        rows = query.subquery(f"q{number}")
-        whole = func.coalesce(
-            func.json_agg(literal_column(f"q{number}"), type_=JSON), cast(literal("[]"), JSON)
-        )
-        folded.append(select(cast(whole, JSON)).select_from(rows).scalar_subquery())
-    answers = connection.execute(select(*folded)).one()
-    return [[SimpleNamespace(**row) for row in rows] for rows in answers]
+
+    def __init__(self, *queries: Any) -> None:
+        self._queries = queries
+        self._rows: list[Any] = []
+        folded = []
+        for number, query in enumerate(queries):
+            rows = query.subquery(f"q{number}")
+            self._rows.append(namedtuple(f"Row{number}", rows.c.keys()))
+            whole = func.json_agg(func.json_build_array(*rows.c))
+            folded.append(select(cast(whole, Text)).select_from(rows).scalar_subquery())
+        self._folded = select(*folded)
+
+    def ask(self, session: Session, **values: Any) -> list[list[Any]]:
+        """The rows of each query, with its columns as attributes; `values` of parameters."""
+        connection = session.connection()
+        if is_sqlite(session):
+            return [list(connection.execute(query, values)) for query in self._queries]
+        answers = connection.execute(self._folded, values).one()
+        return [
+            list(map(row._make, _read(text))) if text else []
+            for row, text in zip(self._rows, answers, strict=True)
+        ]
+
+
+def _read(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text)  # an escaped half of a character, see `json_text`

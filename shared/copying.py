@@ -1,5 +1,6 @@
 """Rows into PostgreSQL by COPY: the server reads them in a third of the time of an INSERT."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,15 @@ from sqlmodel import Session
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _NULL = "\\N"
+
+
+def json_text(value: Any) -> str:
+    """JSON, in a third of the time of the standard library; models are what they dump."""
+    try:
+        return to_json(value).decode()
+    except ValueError:
+        # Half a character, such as a file name that is not UTF-8 leaves: JSON can escape it.
+        return json.dumps(value, default=lambda model: model.model_dump(mode="json"))
 
 
 def copy_rows(
@@ -64,7 +74,7 @@ def _json_texts(values: list[Any]) -> list[str]:
     for value in values:
         if value is not last:  # the same object for many rows is written once
             # JSON has no raw tabs and ends of lines.
-            text = to_json(value).decode().replace("\\", "\\\\")
+            text = json_text(value).replace("\\", "\\\\")
             last = value
         found.append(_NULL if value is None else text)
     return found

@@ -1,6 +1,7 @@
 """The engine and the sessions: SQLite (one host) or PostgreSQL (a team)."""
 
 import math
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
@@ -21,13 +23,11 @@ _READ_ONLY = "graft_read_only"
 def engine_for(url: str) -> Engine:
     """The engine of a database URL, one a process."""
     if not url.startswith("sqlite"):
-        return create_engine(
-            _with_driver(url),
-            pool_pre_ping=True,
-            pool_size=5,
-            max_overflow=20,
-            connect_args=_patience(),
+        engine = create_engine(
+            _with_driver(url), pool_size=5, max_overflow=20, connect_args=_patience()
         )
+        _notice_hanging_up(engine)
+        return engine
     path = url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
@@ -42,6 +42,25 @@ def _with_driver(url: str) -> str:
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
     return url
+
+
+def _notice_hanging_up(engine: Engine) -> None:
+    """Let the pool connect anew where the server has hung up, mostly without asking it anything.
+
+    A server that stops or is killed says so, and what it said waits at the socket of a connection
+    that rests; only then is it asked. Of a cut cable a question would learn no sooner than the
+    next statement does.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, _record: Any, _proxy: Any) -> None:
+        try:
+            waiting = select.poll()
+            waiting.register(connection.fileno(), select.POLLIN)
+            if waiting.poll(0):
+                engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as gone:
+            raise DisconnectionError from gone
 
 
 def _patience() -> dict[str, Any]:

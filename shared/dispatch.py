@@ -17,10 +17,14 @@ from shared import leases, pool_state
 from shared.bulk import is_sqlite
 from shared.claims import Choice, Claim
 from shared.clock import db_now
+from shared.scheduling import Placement, Scheduler
 from shared.scheduling.preemption import victims
 
 #: Any fixed number: the key of the planning lock on PostgreSQL.
 _PLANNING = 0x706C616E
+#: Jobs of each owner that are read at first, and how many of them must be left over: behind those
+#: that do not fit there may be others that do.
+_FIRST, _BEHIND = 12, 8
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,14 @@ def dispatch(
     """Claim every job that should start on this host now. Commit before acting on the claims.
 
     `window` is how many jobs of each owner are looked at; it should be at least the host's cards.
+    So many are read only where an owner gets so much that the first few would not do.
     `closed` are cards that something outside the pool holds. Where the first job does not fit, the
     jobs that have to give way to it are asked to. `turn` is what `take_turn` gave, if it was asked.
     """
     now = (turn or take_turn(session, host)).now
-    pool = pool_state.load(session, now, window=window, me=host, closed=closed)
-    placed = list(pool.place(now, prefer=host))
+    pool, placed, most = _decide(session, now, min(_FIRST, window), host, closed)
+    if most > _FIRST - _BEHIND and window > _FIRST:
+        pool, placed, most = _decide(session, now, window, host, closed)
     mine = [
         Choice(job_id=each.job.id, cards=each.cards, share=each.share)
         for each in placed
@@ -75,9 +81,18 @@ def dispatch(
                 session, victim.job.id, victim.epoch, by=pool.reservation.job_id
             )
     claims = leases.claim(session, mine, host=host, device=device, lease_seconds=lease_seconds)
-    read_out = Counter(each.job.owner for each in placed)
-    more = len(claims) < len(mine) or any(count >= window for count in read_out.values())
+    more = len(claims) < len(mine) or most >= window
     return Dispatch(claims, {each.host for each in placed} - {host}, more)
+
+
+def _decide(
+    session: Session, now: float, window: int, host: str, closed: Collection[int]
+) -> tuple[Scheduler, list[Placement], int]:
+    """The pool as it stands with what shall start in it, and how much one owner gets at most."""
+    pool = pool_state.load(session, now, window=window, me=host, closed=closed)
+    placed = list(pool.place(now, prefer=host))
+    each_gets = Counter(each.job.owner for each in placed)
+    return pool, placed, max(each_gets.values(), default=0)
 
 
 def take_turn(session: Session, host: str) -> Turn:

@@ -6,6 +6,7 @@ nobody listens while a connection is being made anew, and workers look by themse
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,21 +31,28 @@ def send(host: str | None = None) -> bool:
     """
     if db.engine().dialect.name == "sqlite":
         return False
-    name = _roomiest() if host is None else sa.literal(host)
-    told = select(func.pg_notify(_CHANNEL, func.coalesce(name, "")))
+    values = {"lease": settings().lease_seconds} if host is None else {"host": host}
     with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(told)
+        connection.execute(_told(anybody=host is None), values)
     return True
+
+
+@cache
+def _told(*, anybody: bool) -> Any:
+    """SQL: the notice, made once."""
+    name = _roomiest() if anybody else sa.bindparam("host", type_=sa.String)
+    return select(func.pg_notify(_CHANNEL, func.coalesce(name, "")))
 
 
 def _roomiest() -> Any:
     """SQL: the name of the host with most free slots; NULL where none takes jobs."""
     held = select(_JOB.host, func.count().label("jobs")).where(_JOB.state == RUNNING)
     held = held.group_by(_JOB.host).subquery("held")
+    heard = db_now() - sa.bindparam("lease", type_=sa.Float(53))
     return (
         select(_HOST.name)
         .select_from(_HOST.name.table.outerjoin(held, held.c.host == _HOST.name))
-        .where(_HOST.accepting, _HOST.heartbeat_at > db_now() - settings().lease_seconds)
+        .where(_HOST.accepting, _HOST.heartbeat_at > heard)
         .order_by((_HOST.slots - func.coalesce(held.c.jobs, 0)).desc(), func.random())
         .limit(1)
         .scalar_subquery()

@@ -4,11 +4,21 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, func, literal, literal_column, select, true
+from sqlalchemy import (
+    Float,
+    Integer,
+    String,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    select,
+    true,
+)
 from sqlmodel import Session, SQLModel
 
 from shared import usage
-from shared.bulk import ask, is_sqlite
+from shared.bulk import Questions, is_sqlite
 from shared.clock import db_now
 from shared.config import settings
 from shared.leases import RUNNING, is_ready
@@ -59,8 +69,9 @@ def load(
     `window` is how many ready jobs of each owner are looked at; `closed` are cards of host `me`
     that it found taken by something outside the pool.
     """
-    found, limits, shares, running, waiting = ask(
-        session, _hosts(now, me), _LIMITS, _shares(), _RUNS, _ready(window, is_sqlite(session))
+    asked = _questions(window, settings().half_life_hours, is_sqlite(session))
+    found, limits, shares, running, waiting = asked.ask(
+        session, heard=now - settings().lease_seconds, me=me
     )
     pool = Scheduler(
         [_host(row, me, closed) for row in found if row.trouble is None or row.name == me],
@@ -68,20 +79,29 @@ def load(
         allowances=_allowances(session, now, limits, shares),
         now=now,
     )
+    made: dict[Any, Shape] = {}
     for row in running:
-        pool.resume(_running(row), now)
+        pool.resume(_running(row, made), now)
     for row in waiting:
-        pool.submit(as_waiting(row), now)
+        pool.submit(as_waiting(row, made), now)
     return pool
 
 
-def _hosts(now: float, me: str) -> Any:
+@cache
+def _questions(window: int, half_life_hours: float, sqlite: bool) -> Questions:
+    """What a look asks; the half-life is written into it."""
+    return Questions(_hosts(), _LIMITS, _shares(), _RUNS, _ready(window, sqlite))
+
+
+def _hosts() -> Any:
     """The hosts that take jobs: not drained, and heard of within a lease.
 
     Those in trouble are left out by the caller: a JSON column holds a null of its own, which SQL's
     IS NULL does not see.
     """
-    alive = (_HOST.heartbeat_at > now - settings().lease_seconds) | (_HOST.name == me)
+    alive = (_HOST.heartbeat_at > bindparam("heard", type_=Float(53))) | (
+        _HOST.name == bindparam("me", type_=String)
+    )
     told = (_HOST.name, _HOST.device, _HOST.cards, _HOST.labels, _HOST.bases, _HOST.closed)
     return select(*told, _HOST.trouble).where(_HOST.accepting, alive).order_by(_HOST.name)
 
@@ -107,9 +127,9 @@ _RUNS = (
 )  # fmt: skip
 
 
-def _running(row: Any) -> Running:
+def _running(row: Any, made: dict[Any, Shape]) -> Running:
     return Running(
-        job=as_waiting(row),
+        job=as_waiting(row, made),
         host=row.host,
         cards=tuple(row.cards),
         started_at=row.started_at,
@@ -182,19 +202,18 @@ def _spent(session: Session, user: str, now: float) -> float:
     return float(session.connection().execute(query).scalar_one())
 
 
-def as_waiting(row: Any) -> Waiting:
-    """What the scheduler knows of a job's row."""
+def as_waiting(row: Any, made: dict[Any, Shape] | None = None) -> Waiting:
+    """What the scheduler knows of a job's row; `made` keeps the shapes of the rows before."""
+    key = (row.gpus, row.vram_mb, *row.labels)
+    shape = made.get(key) if made is not None else None
+    if shape is None:
+        shape = Shape(gpus=row.gpus, vram=row.vram_mb, labels=frozenset(row.labels))
+        if made is not None:
+            made[key] = shape
     return Waiting(
-        id=row.id,
-        owner=Owner(row.project, row.user),
-        shape=Shape(gpus=row.gpus, vram=row.vram_mb, labels=frozenset(row.labels)),
-        priority=row.priority,
-        created_at=row.created_at,
-        preemptible=row.preemptible,
-        base=row.base,
-        limit=row.limit_seconds,
-        expected=row.expected_seconds,
-    )
+        row.id, Owner(row.project, row.user), shape, row.priority, row.created_at,
+        row.preemptible, row.limit_seconds, row.base, row.expected_seconds,
+    )  # fmt: skip
 
 
 def clock(session: Session) -> float:

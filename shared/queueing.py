@@ -5,28 +5,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlmodel as sql
-from sqlalchemy import String, func, literal, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel
 
-from shared import db, events, memory, queue
+from shared import db, history, memory, queue, queued_rows
 from shared.bulk import insert_rows
-from shared.clock import db_now
 from shared.columns import short_id
-from shared.errors import NameTaken, QueueFull, both
+from shared.errors import NameTaken, both
 from shared.people.actors import Actor
 from shared.people.permissions import Action, authorise
 from shared.specs import AnySpec
 from shared.submission import Admission, admit_all, settled
-from shared.tables import Job, JobState, Limit, ModelRef
+from shared.tables import Job, JobState, ModelRef
 
 _TABLES = SQLModel.metadata.tables
-_JOB, _SHARE = _TABLES["job"], _TABLES["share"]
-#: Rows of one INSERT: enough to amortise the round trip, small enough to keep memory flat.
-_CHUNK = 2000
-#: A literal in SQL, for the partial index.
-SUCCEEDED = literal_column(f"'{JobState.SUCCEEDED}'", String)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,39 +138,39 @@ class Draft:
 
 def draft(session: Session, specs: Sequence[AnySpec], request: Request) -> Draft:
     """What `submit_many` would write, refused for the same reasons, without writing it."""
-    _check_queued(session, request.user, len(specs))
+    first = specs[0]
+    opening = history.opening(session, request.user, first.kind, _base(first))
+    opening.require_room(request.user, len(specs))
+    # Held for as long as this takes: the session forgets what nobody holds, and asks again.
+    model = session.get(ModelRef, _base(first)) if _base(first) else None
     admissions = admit_all(session, specs)
-    now = session.connection().execute(select(db_now())).scalar_one()
-    facts: Facts = {}
+    facts: Facts = {(first.kind, _base(first)): (model, opening.expected)}
     # Jobs of one submission keep its order: a microsecond apart.
-    made = [_varied(session, spec, request, now + n * 1e-6, facts) for n, spec in enumerate(specs)]
-    return Draft(admissions, made, _alike(request, now))
+    made = [
+        _varied(session, spec, request, opening.now + n * 1e-6, facts)
+        for n, spec in enumerate(specs)
+    ]
+    return Draft(admissions, made, _alike(request, opening.now))
 
 
 def _insert(session: Session, specs: Sequence[AnySpec], request: Request) -> Draft:
-    """Write the rows of jobs, dependencies and events."""
+    """Write the rows of jobs, dependencies, events and the owner's account."""
     drafted = draft(session, specs, request)
-    made, alike = drafted.varied, drafted.alike
+    made = drafted.varied
     made[0]["idempotency_key"] = request.idempotency_key  # unique; a grid's others share its sweep
     needs = [
         {"job_id": row["id"], "needs_id": need}
         for row, admission in zip(made, drafted.admissions, strict=True)
         for need in sorted(admission.needs)
     ]
-    told = {kind: {"job_kind": kind} for kind in {row["kind"] for row in made}}
-    for first in range(0, len(made), _CHUNK):
-        chunk = made[first : first + _CHUNK]
-        insert_rows(session, _JOB, chunk, **alike)
-        events.record_many(
-            session,
-            "submitted",
-            actor=request.user,
-            jobs=[(row["id"], told[row["kind"]]) for row in chunk],
-            at=alike["hinted_at"],
-        )
+    queued_rows.write(session, made, drafted.alike)
     insert_rows(session, _TABLES["jobdependency"], needs)
-    _remember_owner(session, request)
     return drafted
+
+
+def _base(spec: AnySpec) -> str:
+    """The base it loads; empty for a fusion within one base."""
+    return getattr(spec, "base_model", "") or getattr(spec, "host_base", "")
 
 
 #: What is looked up once for each kind and base: the base, and what such jobs took before.
@@ -189,11 +181,10 @@ def _varied(
     session: Session, spec: AnySpec, request: Request, now: float, facts: Facts
 ) -> dict[str, Any]:
     """The columns in which one job of a submission may differ from the others."""
-    stored = settled(session, spec)
-    base: str = getattr(stored, "base_model", "") or getattr(stored, "host_base", "")
+    stored, base = settled(session, spec), _base(spec)
     if (spec.kind, base) not in facts:
-        model = session.get(ModelRef, base) if base else None
-        facts[spec.kind, base] = (model, _expected(session, spec.kind, base))
+        known = session.get(ModelRef, base) if base else None
+        facts[spec.kind, base] = (known, history.expected(session, spec.kind, base))
     model, expected = facts[spec.kind, base]
     vram = request.vram_mb
     if vram is None:
@@ -230,36 +221,3 @@ def _alike(request: Request, now: float) -> dict[str, Any]:
         "failures": 0,
         "not_before": 0.0,
     }
-
-
-def _expected(session: Session, kind: str, base: str) -> float:
-    """Seconds that the last ten such jobs took on average; 0 where there are none."""
-    took = (
-        select((_JOB.c.finished_at - _JOB.c.started_at).label("took"))
-        .where(_JOB.c.kind == kind, _JOB.c.base == base, _JOB.c.state == SUCCEEDED)
-        .order_by(_JOB.c.finished_at.desc())
-        .limit(10)
-        .subquery()
-    )
-    mean = select(func.coalesce(func.avg(took.c.took), literal(0.0)))
-    return float(session.connection().execute(mean).scalar_one())
-
-
-def _check_queued(session: Session, user: str, more: int) -> None:
-    found = sql.select(Limit).where(Limit.kind == "user", sql.col(Limit.name).in_((user, "*")))
-    limits = {limit.name: limit for limit in session.exec(found).all()}
-    limit = limits.get(user) or limits.get("*")
-    if limit is None or limit.queued is None:
-        return
-    waiting = select(func.count()).where(_JOB.c.user == user, _JOB.c.state == JobState.QUEUED)
-    queued = session.connection().execute(waiting).scalar_one()
-    if queued + more > limit.queued:
-        raise QueueFull(user=user, queued=queued, limit=limit.queued)
-
-
-def _remember_owner(session: Session, request: Request) -> None:
-    """The owner's share has a row from its first job on: the claim path goes through those."""
-    row = {"project": request.project, "user": request.user}
-    row |= {"used": 0.0, "used_at": 0.0, "last_start": 0.0}
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    session.connection().execute(dialect.insert(_SHARE).values(row).on_conflict_do_nothing())

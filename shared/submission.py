@@ -1,17 +1,14 @@
 """Looking at a spec before it may queue: every name resolved, every knowable mistake refused."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from shared import base_models, datasets, knowledge
-from shared.bulk import one_of
 from shared.errors import (
     InvalidSpec,
-    NameTaken,
     RankTooLarge,
     UnknownAdapter,
     WrongBase,
@@ -20,7 +17,6 @@ from shared.errors import (
 )
 from shared.formats.mixing import parse_parts
 from shared.specs import (
-    BASE_ARM,
     MAKERS,
     TRANSFERS,
     AnySpec,
@@ -34,12 +30,9 @@ from shared.specs.base import LoraParameters
 from shared.specs.evaluation import OWN_WORDS
 from shared.specs.fusion.learned import FromExamples
 from shared.specs.fusion.same_base import VLLM_RANKS, SameBase, Weighted
-from shared.tables import Adapter, Comparison, Job, JobState, ModelRef
+from shared.tables import Adapter, Job, ModelRef
+from shared.taken_names import LIVE, check_free
 from shared.templates import check_source
-
-#: Names looked up in one statement.
-_NAMES = 500
-LIVE = (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ def admit_all(session: Session, specs: Sequence[AnySpec]) -> list[Admission]:
     Raises the UserError that names what is wrong: an unknown base, dataset or adapter, a taken
     name, a rank above the base's width, an adapter of another base, a wrong number of weights.
     """
-    _check_free(session, specs)
+    check_free(session, specs)
     seen: dict[str, Admission] = {}
     found = []
     for spec in specs:
@@ -136,30 +129,6 @@ def check_rank(base: ModelRef, rank: int) -> None:
     """Raises RankTooLarge when a LoRA of this rank is larger than what it adapts."""
     if base.narrowest and rank > base.narrowest:
         raise RankTooLarge(rank=rank, base=base.name, width=base.narrowest)
-
-
-def _check_free(session: Session, specs: Sequence[AnySpec]) -> None:
-    """Raises NameTaken for the first name that is there, on its way, or asked for twice."""
-    for makes, table, thing in (
-        (("evaluate",), Comparison, both("comparison", "对比")),
-        (MAKERS, Adapter, both("adapter", "适配器")),
-    ):
-        names = [spec.name for spec in specs if spec.kind in makes]
-        taken = {name for name, count in Counter(names).items() if count > 1}
-        for first in range(0, len(names), _NAMES):
-            some = names[first : first + _NAMES]
-            coming = select(Job.name).where(
-                one_of(session, col(Job.name), some),
-                col(Job.kind).in_(makes),
-                # Hidden from the planner, which may take another index for shorter: names are few.
-                func.coalesce(col(Job.state), "").in_(LIVE),
-            )
-            there = select(table.name).where(one_of(session, col(table.name), some))
-            taken |= set(session.execute(coming.union_all(there)).scalars())
-        if taken:
-            raise NameTaken(thing=thing, name=min(taken))
-        if BASE_ARM in names:
-            raise NameTaken(thing=both("arm", "对比项"), name=BASE_ARM)
 
 
 def _admit_fusion(session: Session, spec: FusionSpec) -> Admission:

@@ -35,10 +35,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "没有主机容得下它：需要 {asked}；最大的卡为 {largest} MiB。",
     ),
     "limit_running": (
-        "{user} may not run more jobs at once.",
-        "{user} 同时运行的任务数已达上限。",
+        "{user} may run {allowed} jobs at once (`graft limits`), and {held} run.",
+        "{user} 同时最多运行 {allowed} 个任务（`graft limits`），现有 {held} 个在运行。",
     ),
-    "limit_gpus": ("{user} may not hold more cards at once.", "{user} 占用的卡数已达上限。"),
+    "limit_gpus": (
+        "{user} may hold {allowed} cards at once (`graft limits`) and holds {held}; "
+        "it asks for {asked}.",
+        "{user} 同时最多占用 {allowed} 张卡（`graft limits`），现占 {held} 张；需要 {asked}。",
+    ),
     "limit_gpu_hours": (
         "{user} has used the GPU-hours of the last 30 days.",
         "{user} 近 30 天的 GPU 小时已用完。",

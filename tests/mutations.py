@@ -18,6 +18,7 @@ POOLS_OWN = {
     "shared.events": "each event names its actor",
     "shared.hopeless": "what can never run is ended by the pool",
     "shared.leases": "the five transitions; people cancel through shared.jobs",
+    "shared.queued_rows": "how a submission's rows are written; the caller asks",
     "shared.results": "what an attempt made is recorded in its commit",
     "shared.schema": "migrations are run by whoever holds the database",
     "shared.people.throttle": "failed sign-ins, before anybody is known",

@@ -1,5 +1,6 @@
 """The agent of one machine: claims jobs for its cards, renews their leases, stops cleanly."""
 
+import gc
 import logging
 import random
 import threading
@@ -85,6 +86,9 @@ class HostAgent:
                     self.devices.device)  # fmt: skip
         try:
             self.runners.warm_up(self.stopping.is_set)
+            # What is loaded by now stays: searching it for garbage would make looks wait.
+            gc.collect()
+            gc.freeze()
             self._claim_until_stopped()
         finally:
             self.stopping.set()

@@ -7,6 +7,7 @@ from sqlmodel import col, select
 
 from shared import db
 from shared import hosts as host_service
+from shared.cli.each import do_each
 from shared.cli.output import duration, emit, note, table
 from shared.cli.parts import Command
 from shared.cli.session import now, require_database
@@ -100,24 +101,28 @@ def _data(host: Host, card: int, memory: int, each: Busy | None) -> dict[str, An
     ),
 )
 @click.argument("host", nargs=-1, required=True)
-def drain(host: tuple[str, ...]) -> None:
-    _set(host, accepting=False)
+def drain(host: tuple[str, ...]) -> int:
+    return _set(host, accepting=False)
 
 
 @click.command(cls=Command, help=say("Let hosts take jobs again.", "让主机重新接受任务。"))
 @click.argument("host", nargs=-1, required=True)
-def undrain(host: tuple[str, ...]) -> None:
-    _set(host, accepting=True)
+def undrain(host: tuple[str, ...]) -> int:
+    return _set(host, accepting=True)
 
 
-def _set(names: tuple[str, ...], *, accepting: bool) -> None:
+def _set(names: tuple[str, ...], *, accepting: bool) -> int:
     require_database()
-    with db.writing() as session:
-        for name in names:
+
+    def change(name: str) -> str:
+        with db.writing() as session:
             host_service.drain(session, name, accepting=accepting, actor=local_actor())
-    for name in names:
         if accepting:
             note(say(f"{name}: takes jobs again", f"{name}：重新接受任务"))
         else:
             note(say(f"{name}: takes nothing new", f"{name}：不再接新任务"))
-    emit(list(names), "\n".join(names))
+        return name
+
+    changed = do_each(names, change)
+    emit(changed.done + changed.refused, "\n".join(changed.done))
+    return changed.code

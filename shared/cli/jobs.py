@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from shared import db
 from shared import jobs as job_service
+from shared.cli.each import do_each
 from shared.cli.follow import wait_for
 from shared.cli.output import clock, coloured, duration, emit, note, state_word, table, took
 from shared.cli.parts import Command, Group, OneOf
@@ -163,30 +164,35 @@ def _flat(spec: dict[str, Any]) -> list[tuple[str, Any]]:
 )
 @click.argument("job", nargs=-1)
 @click.option("--sweep", default="", help=say("All jobs of this sweep.", "该网格的所有任务。"))
-def cancel(job: tuple[str, ...], sweep: str) -> None:
-    found = _chosen(job, sweep, (JobState.QUEUED, JobState.RUNNING))
-    ended = []
-    for each in found:
-        state = job_service.cancel(each.id, actor=local_actor())
-        ended.append({"id": each.id, "name": each.name, "state": state.value})
-        if state is JobState.RUNNING:
-            note(say(f"{each.name}: asked to stop", f"{each.name}：已请求停止"))
-        else:
-            note(say(f"{each.name}: cancelled", f"{each.name}：已取消"))
-    emit(ended, "\n".join(each["id"] for each in ended))
+def cancel(job: tuple[str, ...], sweep: str) -> int:
+    asked = _chosen(job, sweep, (JobState.QUEUED, JobState.RUNNING))
+    ended = do_each(asked, _cancel)
+    emit(ended.done + ended.refused, "\n".join(each["id"] for each in ended.done))
+    return ended.code
 
 
-def _chosen(names: tuple[str, ...], sweep: str, states: Sequence[str]) -> list[Job]:
-    """The jobs that were named, and those of a sweep that are in one of the states."""
+def _cancel(asked: str) -> dict[str, Any]:
+    with db.reading() as session:
+        job = job_service.find(session, asked)
+    state = job_service.cancel(job.id, actor=local_actor())
+    if state is JobState.RUNNING:
+        note(say(f"{job.name}: asked to stop", f"{job.name}：已请求停止"))
+    else:
+        note(say(f"{job.name}: cancelled", f"{job.name}：已取消"))
+    return {"id": job.id, "name": job.name, "state": state.value}
+
+
+def _chosen(names: tuple[str, ...], sweep: str, states: Sequence[str]) -> list[str]:
+    """The jobs that were named, and the ids of a sweep's that are in one of the states."""
     if not names and not sweep:
         text = say("Name a job, or give --sweep.", "请指定任务，或使用 --sweep。")
         raise click.UsageError(text, click.get_current_context())
     require_database()
+    if not sweep:
+        return list(names)
     with db.reading() as session:
-        found = [job_service.find(session, each) for each in names]
-        if sweep:
-            found += job_service.listing(session, states=states, sweep=sweep, limit=10_000)
-    return found
+        found = job_service.listing(session, states=states, sweep=sweep, limit=10_000)
+    return [*names, *(each.id for each in found)]
 
 
 @click.command(
@@ -198,5 +204,5 @@ def _chosen(names: tuple[str, ...], sweep: str, states: Sequence[str]) -> list[J
 @click.option("--wait", is_flag=True, help=say("Stay until they have ended.", "等待其结束。"))
 def retry(job: tuple[str, ...], sweep: str, wait: bool) -> int:
     old = _chosen(job, sweep, (JobState.FAILED, JobState.CANCELLED))
-    made = [job_service.retry(each.id, actor=local_actor()) for each in old]
-    return max([wait_for(each, wait) for each in made], default=0)
+    made = do_each(old, lambda each: job_service.retry(each, actor=local_actor()))
+    return max([wait_for(each, wait) for each in made.done], default=0) or made.code

@@ -4,11 +4,13 @@ import click
 
 from shared import db
 from shared import jobs as job_service
+from shared.cli.each import do_each
 from shared.cli.output import duration, emit, note
 from shared.cli.parts import Command
 from shared.cli.session import require_database
 from shared.language import language, say
 from shared.people.actors import local_actor
+from shared.tables import Job
 from shared.why import why as ask
 
 
@@ -43,9 +45,15 @@ def why(job: str) -> None:
 )
 @click.argument("priority", type=click.IntRange(0, 9))
 @click.argument("job", nargs=-1, required=True)
-def priority(priority: int, job: tuple[str, ...]) -> None:
+def priority(priority: int, job: tuple[str, ...]) -> int:
     require_database()
-    changed = [job_service.reprioritise(each, priority, actor=local_actor()) for each in job]
-    for each in changed:
-        note(say(f"{each.name}: priority {priority}", f"{each.name}：优先级 {priority}"))
-    emit([job_service.as_json(each) for each in changed], "\n".join(each.id for each in changed))
+
+    def change(asked: str) -> Job:
+        changed = job_service.reprioritise(asked, priority, actor=local_actor())
+        note(say(f"{changed.name}: priority {priority}", f"{changed.name}：优先级 {priority}"))
+        return changed
+
+    changed = do_each(job, change)
+    done = [job_service.as_json(each) for each in changed.done]
+    emit(done + changed.refused, "\n".join(each.id for each in changed.done))
+    return changed.code

@@ -34,13 +34,14 @@ def explain(pool: Scheduler, job_id: str, now: float) -> Why:
         return Why("no_host", facts)
     if not pool.has_room_ever(job.shape):
         return _never(pool, job, facts)
-    limit = pool.accounts.of(job.owner).limit(job.shape)
     first = [placed.job.id for placed in pool.place(now)]
     if job_id in first:
         return Why("starting", facts, 0.0)
+    # Asked after that: what starts now may be what its owner's limit is used up by.
+    limited = _limited(pool, job)
     starts_in = _simulate(pool, job_id, now)
-    if limit:
-        return Why("limit", facts | {"limit": limit, "user": job.owner.user}, starts_in)
+    if limited:
+        return Why("limit", facts | limited, starts_in)
     return Why("behind" if ahead else "room", facts, starts_in)
 
 
@@ -54,6 +55,17 @@ def _never(pool: Scheduler, job: Waiting, facts: dict[str, Any]) -> Why:
     if job.shape.gpus > most:
         return Why("too_many", facts | {"most": most})
     return Why("too_large", facts | {"largest": int(cards.max(initial=0))})
+
+
+def _limited(pool: Scheduler, job: Waiting) -> dict[str, Any]:
+    """Which limit of its user it meets, what that allows and what of it is held; empty for none."""
+    account = pool.accounts.of(job.owner)
+    limit = account.limit(job.shape)
+    if not limit:
+        return {}
+    allowed = {"running": account.allowance.running, "gpus": account.allowance.gpus}.get(limit)
+    held = {"running": account.holding.running, "gpus": account.holding.gpus}.get(limit)
+    return {"limit": limit, "user": job.owner.user, "allowed": allowed, "held": held}
 
 
 def _asked(job: Waiting) -> dict[str, Any]:
@@ -76,10 +88,9 @@ def _simulate(pool: Scheduler, job_id: str, now: float) -> float | None:
     """Let running jobs end as expected until the job starts; None when an end is not known."""
     ends: list[tuple[float, str]] = []
     for running in pool.running.values():
-        lasts = running.job.expected or running.job.limit
+        lasts = _lasts(running.job, now - running.started_at)
         if lasts:
-            # One that takes longer than expected is expected to end any moment.
-            heapq.heappush(ends, (max(now, running.started_at + lasts), running.job.id))
+            heapq.heappush(ends, (running.started_at + lasts, running.job.id))
     for _ in range(_HORIZON):
         if not ends:
             return None
@@ -88,7 +99,15 @@ def _simulate(pool: Scheduler, job_id: str, now: float) -> float | None:
         for placed in pool.place(at):
             if placed.job.id == job_id:
                 return at - now
-            lasts = placed.job.expected or placed.job.limit
+            lasts = _lasts(placed.job, 0.0)
             if lasts:
                 heapq.heappush(ends, (at + lasts, placed.job.id))
     return None
+
+
+def _lasts(job: Waiting, already: float) -> float:
+    """Seconds that it will have run at its end, more than `already`; 0 where nobody can know.
+
+    One that takes longer than such jobs did may go on up to its time limit.
+    """
+    return next((each for each in (job.expected, job.limit) if each > already), 0.0)

@@ -23,9 +23,8 @@ class Shape:
     labels: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that may start as soon as there is room."""
+class Waiting(NamedTuple):
+    """A job that may start as soon as there is room; a tuple, since looks make hundreds of them."""
 
     id: str
     owner: Owner

@@ -8,12 +8,11 @@ import pytest
 from sqlmodel import Session, select
 
 from pools import add_job
-from shared import db, hosts, leases, limits, pool_state, usage
+from shared import db, history, hosts, leases, limits, pool_state, usage
 from shared.claims import Claim
 from shared.dispatch import dispatch
 from shared.errors import BadLimit, QueueFull, UnknownHost
 from shared.people.actors import Actor
-from shared.queueing import _check_queued
 from shared.tables import Attempt, Event, Host, Job, JobDependency, JobState, Outcome, Share
 from shared.why import why
 
@@ -143,10 +142,10 @@ def test_a_users_limit_is_exact_and_why_says_so(session: Session) -> None:
     assert {claim.job_id for claim in look(session)} == {first.id, other.id}
     answer = why(session, second)
     assert (answer.reason, answer.place) == ("limit_running", 1)
-    assert "ann may not run more" in answer.text("en")
+    assert "ann may run 1 jobs at once (`graft limits`), and 1 run" in answer.text("en")
     assert "ann" in answer.text("zh")
     with pytest.raises(QueueFull, match="has 1 jobs queued and may have 3"):
-        _check_queued(session, "ann", 3)
+        history.opening(session, "ann", "train", "tiny").require_room("ann", 3)
 
 
 def test_a_job_that_waits_for_another_says_for_which(session: Session) -> None:

@@ -255,6 +255,23 @@ def test_nobody_knows_when_something_without_an_end_ends() -> None:
     assert (found.reason, found.starts_in) == ("room", None)
 
 
+def test_what_takes_longer_than_such_jobs_did_is_not_expected_to_end_at_once() -> None:
+    for limit, starts_in in ((0.0, None), (100.0, 60.0)):
+        one = pool(24)
+        one.resume(running("now", expected=10.0, limit=limit), 40.0)
+        one.submit(job("mine", BOB), 40.0)
+        assert explain(one, "mine", 40.0).starts_in == starts_in
+
+
+def test_who_waits_for_a_limit_waits_for_that_users_job_and_not_for_a_card() -> None:
+    one = pool(24, 24, allowances={ANN: Allowance(running=1)})
+    one.submit(job("first", ANN, expected=50.0), 0.0)
+    one.submit(job("mine", ANN, created_at=1.0), 0.0)
+    found = explain(one, "mine", 0.0)
+    assert (found.reason, found.facts["allowed"], found.facts["held"]) == ("limit", 1, 1)
+    assert found.starts_in == pytest.approx(50.0)
+
+
 def test_what_no_host_could_ever_hold_is_said_so() -> None:
     one = pool(24)
     one.submit(job("mine", shape=Shape(vram=48 * GIB)), 0.0)

@@ -72,6 +72,30 @@ def test_cancel_ends_queued_jobs_and_refuses_ended_ones(three: Graft) -> None:
     assert json.loads(again.stderr)["error"]["code"] == "not-cancellable"
 
 
+def test_several_are_cancelled_though_one_cannot_be(three: Graft) -> None:
+    three("cancel", "x")
+    result = three("cancel", "x", "nobody", "y", "z", "--json")
+    assert result.exit_code == 4
+    told = json.loads(result.stdout)
+    assert [(each.get("name"), each.get("state")) for each in told[:2]] == [
+        ("y", "cancelled"), ("z", "cancelled"),
+    ]  # fmt: skip
+    codes = [(each["id"], each["error"]["code"]) for each in told[2:]]
+    assert codes == [("x", "not-cancellable"), ("nobody", "unknown-job")]
+    assert _names(three, "--state", "queued") == []
+
+
+def test_several_are_moved_and_retried_though_one_cannot_be(three: Graft) -> None:
+    three("cancel", "x", "y")
+    moved = three("priority", "9", "x", "z")
+    assert moved.exit_code == 4
+    assert "x: " in moved.stderr
+    assert len(moved.stdout.split()) == 1
+    again = three("retry", "z", "x", "y")
+    assert again.exit_code == 4
+    assert len(again.stdout.split()) == 2
+
+
 def test_retry_queues_a_failed_job_again_and_refuses_a_queued_one(three: Graft) -> None:
     old = _end(Outcome.FAILED)
     result = three("retry", "x", "--json")
