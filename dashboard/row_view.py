@@ -12,7 +12,7 @@ from shared.templates import Piece, pieces
 _TRAINED = "background:rgba(46,160,67,.28);border-radius:3px"
 _BOX = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font-size:.85rem"
 #: Stands for the tokenizer's end-of-text token.
-END = "⏹"
+END = "■"
 
 
 def cells(row: Row) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 import streamlit as st
 
-from dashboard import address, moments, parts, queries, row_view
+from dashboard import address, dataset_charts, moments, parts, queries, row_view
 from dashboard.frame import framed
 from dashboard.language import Words
 from shared import datasets, db
@@ -84,13 +84,19 @@ def upload(words: Words) -> None:
 
 def check(words: Words, path: Path, kind: str) -> None:
     """Say what is wrong with a file, or preview it and offer to register it."""
+    known, skip = cast(Literal["training", "benchmark"], kind), False
     try:
-        facts = datasets.describe(path, cast(Literal["training", "benchmark"], kind))
+        try:
+            with st.spinner(words("datasets.checking"), show_time=True):
+                facts = datasets.describe(path, known)
+        except BadRows as problem:
+            parts.failure(problem, words)
+            wrong_rows(words, problem)
+            skip = kind == "training" and st.checkbox(words("datasets.skip"), key="datasets.skip")
+            if not skip:
+                return
+            facts = datasets.describe(path, known, skip=True)
         preview = rows_of(path, kind, facts["format"])
-    except BadRows as problem:
-        parts.failure(problem, words)
-        wrong_rows(words, problem)
-        return
     except GraftError as problem:
         parts.failure(problem, words)
         return
@@ -101,23 +107,28 @@ def check(words: Words, path: Path, kind: str) -> None:
         ),
         icon=":material/check:",
     )  # fmt: skip
+    if kind == "training":
+        dataset_charts.charts(words, facts["rows"], facts["languages"], facts["facts"])
     st.dataframe(preview, height=240, alt=words("datasets.preview"))
+    if kind == "training":
+        with st.expander(words("datasets.template")):
+            in_template(words, path, facts["format"])
     suggested = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-_")[:64]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
             words("datasets.name"), value=suggested, key=f"datasets.name.{path.name}", width=320
         )
         if st.button(words("datasets.register"), type="primary", icon=":material/add:"):
-            register(words, name, path, kind)
+            register(words, name, path, kind, skip=skip)
 
 
-def register(words: Words, name: str, path: Path, kind: str) -> None:
-    """Put the file into the store under its name."""
+def register(words: Words, name: str, path: Path, kind: str, *, skip: bool) -> None:
+    """Put the file into the store under its name, without its wrong rows where that is asked."""
     try:
         with db.writing() as session:
             added = datasets.register(
                 session, name, path, cast(Literal["training", "benchmark"], kind),
-                actor=parts.actor(),
+                actor=parts.actor(), skip=skip,
             )  # fmt: skip
     except GraftError as problem:
         parts.failure(problem, words)
@@ -216,6 +227,7 @@ def detail(words: Words, name: str) -> None:
     )
     if found.kind == "training":
         parts.facts(measured(words, found.facts))
+        dataset_charts.charts(words, found.rows, found.languages, found.facts)
     path = store().open_path(found.uri)
     if found.kind == "training":
         in_template(words, path, found.format)

@@ -4,8 +4,9 @@ import hashlib
 import json
 import unicodedata
 from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from shared.templates.languages import language_of
 
 #: Duplicates that are listed, as [row, the earlier row].
 _LISTED = 20
+#: Bins of the histogram, at most.
+_BINS = 24
 
 
 @dataclass
@@ -38,6 +41,8 @@ class Survey:
     turns: int = 0
     #: Characters of a row: least, median, 95 of 100, most.
     lengths: list[int] = field(default_factory=list)
+    #: [from, to, rows] of characters a row, both ends counted; bins grow with the length.
+    histogram: list[list[int]] = field(default_factory=list)
     #: Digest of what the rows say, in order: the same from every container.
     content: str = ""
 
@@ -67,7 +72,26 @@ def survey(path: Path, format: str = "", *, skip: bool = False) -> Survey:
                 found.repeats.append([number, first])
     ordered = sorted(lengths)
     found.lengths = [ordered[int(share * (len(ordered) - 1))] for share in (0, 0.5, 0.95, 1)]
+    found.histogram = histogram(ordered)
     found.content = digest.hexdigest()[:16]
+    return found
+
+
+def histogram(ordered: Sequence[int]) -> list[list[int]]:
+    """[from, to, rows] of lengths in ascending order; a row twice as long is as far as any other.
+
+    Bins are equal in the logarithm, for lengths have long tails, and end on whole characters.
+    """
+    if not ordered:
+        return []
+    least, most = max(1, ordered[0]), max(1, ordered[-1])
+    step = (most / least) ** (1 / _BINS)
+    ends = sorted({min(most, int(least * step**place)) for place in range(1, _BINS)} | {most})
+    found, below, low = [], 0, ordered[0]
+    for end in ends:
+        reached = bisect_right(ordered, end)
+        found.append([low, end, reached - below])
+        below, low = reached, end + 1
     return found
 
 

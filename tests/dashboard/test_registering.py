@@ -57,6 +57,26 @@ def test_wrong_rows_are_listed_with_what_is_wrong(empty_pool: Path, open_page: O
     assert list(table["Row"]) == [2, 3]
     assert list(table["What is wrong"]) == ["no output", "no instruction"]
     assert not [button for button in app.button if button.label == "Register"]
+    app.checkbox(key="datasets.skip").check().run()
+    assert "1 rows can be used" in app.success[0].value
+    next(button for button in app.button if button.label == "Register").click().run()
+    with db.reading() as session:
+        found = session.get_one(Dataset, "rows")
+    assert (found.rows, found.facts["skipped"]) == (1, 2)
+
+
+def test_rows_that_say_the_same_are_named_and_a_template_is_tried_before_registering(
+    empty_pool: Path, open_page: Open
+) -> None:
+    rows = [{"instruction": f"Say {n % 2}", "output": f"{n % 2}."} for n in range(4)]
+    app = _upload(open_page("datasets"), "rows.json", json.dumps(rows).encode())
+    (repeats,) = [each.value for each in app.dataframe if "Says the same as row" in each.value]
+    assert list(zip(repeats["Row"], repeats["Says the same as row"], strict=True)) == [
+        (3, 1),
+        (4, 2),
+    ]
+    app.selectbox(key="datasets.template").select("vicuna").run()
+    assert "USER: Say 0" in "".join(each.proto.body for each in app.get("html"))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +106,7 @@ def test_training_rows_are_shown_in_the_chosen_template(pool: Path, open_page: O
     app.selectbox(key="datasets.template").set_value("vicuna").run()
     drawn = [each.proto.body for each in app.get("html")]
     assert len(drawn) == 3
-    assert all("ASSISTANT:<span" in html and "⏹</span>" in html for html in drawn)
+    assert all("ASSISTANT:<span" in html and "■</span>" in html for html in drawn)
     assert "Duplicates" in texts(app)
 
 
