@@ -14,14 +14,17 @@ HEADER = """\
 # dashboard, embedded, s3 and test bring in on Linux, and nothing else. Used as constraints
 # (pip install -c), so that each extra installs only its own part. Written by `make lock`.
 """
+#: Extras that pin what they need themselves and are installed by who wants them.
+APART = ("lm-eval",)
 #: What the GPU builds of torch add; each torch pins its own exactly.
 _OF_TORCH = ("nvidia-", "cuda-", "triton")
 
 
 def declared() -> list[Requirement]:
-    """The requirements of pyproject.toml, all extras together."""
+    """The requirements of pyproject.toml, all locked extras together."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    extras = project["optional-dependencies"].items()
+    groups = [project["dependencies"], *(group for name, group in extras if name not in APART)]
     return [Requirement(line) for group in groups for line in group]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,10 +20,14 @@ from pydantic import (
     model_validator,
 )
 
+from shared.answer_rules import AnswerRule
 from shared.errors import LANGUAGES
 from shared.instructions import Check
 from shared.json_rows import bad_rows, read_values
 from shared.metrics import Shape
+
+#: Keys that not every file has; each does nothing where it is empty.
+_LATER = ("verbatim", "stop", "max_new_tokens", "exact")
 
 
 class BenchmarkItem(BaseModel):
@@ -37,6 +41,8 @@ class BenchmarkItem(BaseModel):
     lang: Literal["en", "zh"]
     #: Rows of one group (a passage, a dialogue) are one draw for the statistics.
     group: str | None = None
+    #: The prompt stands as it is, without template or samples, in one text with what follows it.
+    verbatim: bool = False
 
     @field_validator("*")
     @classmethod
@@ -49,8 +55,12 @@ class BenchmarkItem(BaseModel):
 
     @cached_property
     def item_hash(self) -> str:
-        """sha256 of the content (not of id and group): equal in two files, so results pair."""
-        content = [self.shape, self.model_dump(mode="json", exclude={"id", "group"})]
+        """sha256 of the content (not of id and group): equal in two files, so results pair.
+
+        Keys that came later count only where they are used, so that older hashes stay.
+        """
+        held = self.model_dump(mode="json", exclude={"id", "group"})
+        content = [self.shape, {k: v for k, v in held.items() if v or k not in _LATER}]
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -90,6 +100,11 @@ class GenerateItem(BenchmarkItem):
     shape = "generate"
     prompt: StrictStr
     references: list[StrictStr] = Field(min_length=1)
+    #: Strings that end this answer, and its longest length, instead of the evaluation's own.
+    stop: list[Annotated[StrictStr, Field(min_length=1)]] = []
+    max_new_tokens: StrictInt | None = Field(default=None, ge=1, le=8192)
+    #: How the answer is read and compared; without it, width, case and marks do not count.
+    exact: AnswerRule | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "GenerateItem":
@@ -99,7 +114,8 @@ class GenerateItem(BenchmarkItem):
 
 
 class ContinuationItem(BenchmarkItem):
-    """A text cut in two: how well is the second part foreseen from the first?"""
+    """A text cut in two: how well is the second part foreseen from the first? All of it, where
+    the first is empty."""
 
     shape = "continuation"
     context: StrictStr
@@ -107,7 +123,7 @@ class ContinuationItem(BenchmarkItem):
 
     @model_validator(mode="after")
     def _complete(self) -> "ContinuationItem":
-        _filled(context=self.context, continuation=self.continuation)
+        _filled(continuation=self.continuation)
         return self
 
 
@@ -144,6 +160,12 @@ class Benchmark:
     languages: dict[str, int]
     #: Rows left out because an earlier row has the same content: {row: the earlier row}.
     duplicates: dict[int, int]
+
+    @property
+    def takes_samples(self) -> bool:
+        """Whether samples may go before the items: not before a text that asks nothing, nor where
+        a prompt must stand as it is."""
+        return self.shape != "continuation" and not any(item.verbatim for item in self.items)
 
 
 def read_benchmark(path: Path) -> Benchmark:

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,12 +53,13 @@ def register(
     actor: Actor,
     format: str = "",
     skip: bool = False,
+    origin: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Check a file, put it into the store and add it under a name.
 
     `format` forces one of `shared.formats.FORMATS`; `skip` leaves out rows that are wrong, and
-    stores the others as JSON lines. The same file under the same name changes nothing; another
-    file raises NameTaken. Raises Forbidden.
+    stores the others as JSON lines; `origin` is kept with the file's facts. The same file under
+    the same name changes nothing; another file raises NameTaken. Raises Forbidden.
     """
     authorise(actor, Action.REGISTER_DATASET)
     check_name(name)
@@ -68,6 +70,8 @@ def register(
             dataset.facts = dataset.facts | {"skipped": left_out}
             return dataset
     facts = describe(path, kind, format)
+    if origin:
+        facts["facts"] = facts.get("facts", {}) | dict(origin)
     digest = file_sha256(path)
     known = session.get(Dataset, name)
     if known is not None:

@@ -228,6 +228,8 @@ def detail(words: Words, name: str) -> None:
     if found.kind == "training":
         parts.facts(measured(words, found.facts))
         dataset_charts.charts(words, found.rows, found.languages, found.facts)
+    elif task := found.facts.get("lm_eval"):
+        parts.facts(of_lm_eval(words, task))
     path = store().open_path(found.uri)
     if found.kind == "training":
         in_template(words, path, found.format)
@@ -246,6 +248,17 @@ def measured(words: Words, facts: dict[str, Any]) -> list[tuple[str, str]]:
         (words("datasets.skipped"), moments.amount(facts.get("skipped", 0))),
         (words("datasets.turns"), str(facts.get("turns", 0))),
         (words("datasets.content"), str(facts.get("content") or "–")),
+    ]
+
+
+def of_lm_eval(words: Words, task: dict[str, Any]) -> list[tuple[str, str]]:
+    """The lm-eval task that a benchmark was made of, and where its scores are found."""
+    found = ", ".join(f"{theirs} → {ours}" for theirs, ours in task["metrics"].items())
+    return [
+        (words("datasets.lm_task"), str(task["task"])),
+        (words("datasets.lm_version"), str(task["version"] or "–")),
+        (words("datasets.lm_shots"), str(task["shots"])),
+        (words("datasets.lm_metrics"), found),
     ]
 
 

@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 from shared import datasets as dataset_service
 from shared import db
+from shared.cli.lm_tasks import import_lm_eval
 from shared.cli.output import emit, note, size, table
 from shared.cli.parts import Group, OneOf
 from shared.cli.session import require_database
@@ -148,3 +149,6 @@ def add_builtins(names: tuple[str, ...]) -> None:
     for each in added:
         note(say(f"{each.name}: {each.rows} rows", f"{each.name}：{each.rows} 行"))
     emit([each.model_dump(mode="json") for each in added], "\n".join(each.name for each in added))
+
+
+benchmarks.add_command(import_lm_eval)

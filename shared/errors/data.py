@@ -107,6 +107,12 @@ class UnknownFormat(BadData):
     )
 
 
+class BadTask(UserError):
+    """The lm-eval task "{task}" cannot become a benchmark: {problem}."""
+
+    zh = "lm-eval 任务“{task}”无法转为评测集：{problem}。"
+
+
 class EmptyData(BadData):
     """{file}: there are no rows in it. Upload a file with at least one row."""
 

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 import filled
 from dashboard.archive import zipped
 from pages import Open, texts
-from shared import db
+from shared import datasets, db
+from shared.people.actors import local_actor
 from shared.storage import store
 from shared.tables import Adapter, Dataset, ModelRef
 
@@ -166,3 +167,19 @@ def test_an_adapter_downloads_as_a_zip_that_unpacks_into_its_folder(pool: Path) 
         assert {"native/adapter_config.json", "native/manifest.json"} <= set(archive.namelist())
         weights = archive.read("native/adapter_model.safetensors")
     assert weights == (folder / "adapter_model.safetensors").read_bytes()
+
+
+def test_a_benchmark_made_of_an_lm_eval_task_says_which_and_where_its_scores_are(
+    pool: Path, open_page: Open, tmp_path: Path
+) -> None:
+    file = tmp_path / "capitals.jsonl"
+    row = {"prompt": "Capital?", "choices": [" A", " B"], "answer": 1, "lang": "en"}
+    file.write_text(json.dumps(row | {"verbatim": True}) + "\n")
+    with db.writing() as session:
+        task = {"task": "quiz", "version": 1.0, "shots": 5, "metrics": {"acc": "accuracy"}}
+        datasets.register(
+            session, "asked", file, "benchmark", actor=local_actor(), origin={"lm_eval": task}
+        )
+    shown = texts(open_page("datasets", name="asked"))
+    assert "quiz" in shown
+    assert "acc → accuracy" in shown

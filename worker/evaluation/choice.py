@@ -44,11 +44,15 @@ def prepare(items: Sequence[ChoiceItem], reader: Reader) -> ChoiceTask:
 
     Prompt and choice are turned into tokens apart and joined, as training does it. A choice's
     leading space serves prompts that end in a word; a template ends in a line of its own.
+    A verbatim item's choices stand as they are, in one text with the prompt (`Reader.joined`).
     """
     trees = []
     # The same few labels, on a benchmark of labels: each is turned into tokens once.
     known: dict[str, list[int]] = {}
     for item in items:
+        if item.verbatim:
+            trees.append(Tree(*reader.joined(item.prompt, item.choices)))
+            continue
         texts = [choice.strip() for choice in item.choices]
         known |= {text: reader.ids(text) for text in texts if text not in known}
         endings = [known[text] for text in texts]

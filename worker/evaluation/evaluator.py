@@ -46,12 +46,9 @@ SHAPES: dict[Shape, Prepare] = {
 WAYS: tuple[Choosing | None, ...] = (None, "random", "retrieved")
 
 
-def asked_of(spec: EvaluationSpec, how: Choosing | None, shape: Shape) -> dict[str, str]:
-    """The arms whose samples are chosen that way, by the base or adapter that answers.
-
-    No sample goes before a text that is continued: it asks nothing.
-    """
-    if how is not None and shape == "continuation":
+def asked_of(spec: EvaluationSpec, how: Choosing | None, benchmark: Benchmark) -> dict[str, str]:
+    """The arms whose samples are chosen that way, by the base or adapter that answers."""
+    if how is not None and not benchmark.takes_samples:
         return {}
     return {model: arm for arm, (model, chosen) in spec.arms().items() if chosen == how}
 
@@ -83,7 +80,7 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
             benchmarks.append(made)
     finished = FinishedParts(order.folder / "checkpoints", report, order.resume_from)
     total = sum(
-        len(found.items) * len(asked_of(spec, how, found.shape).keys() & set(arms.names))
+        len(found.items) * len(asked_of(spec, how, found).keys() & set(arms.names))
         for _, found in benchmarks
         for how in WAYS
     )
@@ -156,7 +153,7 @@ class _Run:
     def benchmark(self, file: DataFile, benchmark: Benchmark) -> None:
         """One benchmark by every arm: without samples, then with them as each way chooses them."""
         for how in WAYS:
-            if arms := asked_of(self._spec, how, benchmark.shape):
+            if arms := asked_of(self._spec, how, benchmark):
                 self._ask(file, benchmark, how, arms)
 
     def _ask(

@@ -1,7 +1,11 @@
-"""Generate items: the greedy answer to a prompt, compared with references."""
+"""Generate items: the greedy answer to a prompt, compared with references.
 
+An item may bring stop strings, a longest length and a rule for reading its answer of its own.
+"""
+
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.benchmarks import GenerateItem, InstructItem
 from shared.evaluations import ItemRow
@@ -21,10 +25,22 @@ class GenerateTask:
 
     def run(self, arm: Arm, meter: Meter) -> list[list[ItemRow]]:
         """Answer every prompt; `unfinished` is 1 where the length limit cut the answer."""
-        return [
-            [_row(item, *answer) for item, answer in zip(self.items, each, strict=True)]
-            for each in answers(arm, self.prompts, meter)
-        ]
+        rows: list[dict[int, ItemRow]] = [{} for _ in range(arm.stack.count if arm.stack else 1)]
+        for (stop, longest), places in self._ways(arm).items():
+            asked = replace(arm, stop=stop, max_new_tokens=longest)
+            prompts = [self.prompts[place] for place in places]
+            for into, each in zip(rows, answers(asked, prompts, meter), strict=True):
+                pairs = zip(places, each, strict=True)
+                into |= {place: _row(self.items[place], *answer) for place, answer in pairs}
+        return [[each[place] for place in range(len(self.items))] for each in rows]
+
+    def _ways(self, arm: Arm) -> dict[tuple[tuple[str, ...], int], list[int]]:
+        """The items' places by their stop strings and longest length."""
+        found: dict[tuple[tuple[str, ...], int], list[int]] = defaultdict(list)
+        for place, item in enumerate(self.items):
+            how = (tuple(item.stop) or arm.stop, item.max_new_tokens or arm.max_new_tokens)
+            found[how].append(place)
+        return found
 
 
 def prepare(items: Sequence[GenerateItem], reader: Reader) -> GenerateTask:
@@ -34,12 +50,20 @@ def prepare(items: Sequence[GenerateItem], reader: Reader) -> GenerateTask:
 
 def prompts(items: Sequence[GenerateItem | InstructItem], reader: Reader) -> list[list[int]]:
     """Ids to answer, leaving room for the longest answer."""
-    room = reader.max_new_tokens
-    return [reader.prompt(item.prompt, item.lang, room) for item in items]
+    found = []
+    for item in items:
+        own = item.max_new_tokens if isinstance(item, GenerateItem) else None
+        room = own or reader.max_new_tokens
+        if item.verbatim:
+            found.append(reader.verbatim(item.prompt, room))
+        else:
+            found.append(reader.prompt(item.prompt, item.lang, room))
+    return found
 
 
 def answers(arm: Arm, prompts: Sequence[list[int]], meter: Meter) -> list[list[tuple[str, bool]]]:
-    """Of each adapter: every prompt's answer up to a stop string, and whether it is finished."""
+    """Of each adapter: every prompt's answer up to a stop string, its outer spaces kept, and
+    whether it is finished."""
     how = Decoding(
         ends=arm.ends,
         max_new_tokens=arm.max_new_tokens,
@@ -54,14 +78,17 @@ def answers(arm: Arm, prompts: Sequence[list[int]], meter: Meter) -> list[list[t
     read = arm.tokenizer.decode
     return [
         [
-            (before(read(answer.tokens, skip_special_tokens=True), arm.stop).strip(),
-             answer.finished)
+            (before(read(answer.tokens, skip_special_tokens=True), arm.stop), answer.finished)
             for answer in each
         ]
         for each in found
     ]  # fmt: skip
 
 
-def _row(item: GenerateItem, text: str, finished: bool) -> ItemRow:
+def _row(item: GenerateItem, answer: str, finished: bool) -> ItemRow:
+    text = answer.strip() if item.exact is None else item.exact.read(answer)
     values = answer_values(text, item.references) | own_values(text, item.lang)
+    if item.exact is not None:
+        same = any(item.exact.same(text, reference) for reference in item.references)
+        values["exact_match"] = float(same)
     return row(item, values | {"unfinished": float(not finished)}, text)

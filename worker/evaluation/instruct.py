@@ -23,7 +23,7 @@ class InstructTask:
     def run(self, arm: Arm, meter: Meter) -> list[list[ItemRow]]:
         """Answer every prompt and check the answers."""
         return [
-            [_row(item, text) for item, (text, _) in zip(self.items, each, strict=True)]
+            [_row(item, text.strip()) for item, (text, _) in zip(self.items, each, strict=True)]
             for each in answers(arm, self.prompts, meter)
         ]
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from shared.benchmarks import BenchmarkItem
-from shared.errors import BadData
+from shared.errors import BadData, both
 from shared.formats import Conversation, Turn
 from shared.retrieval import Sample
 from shared.templates import pieces
@@ -50,9 +50,35 @@ class Reader:
             ids = self._asked(text, lang, examples)
         if examples:
             self.shown[text] = [each.version for each in examples]
-        ids, cut = self.fit(ids, room)
+        return self._fitted(ids, room)
+
+    def verbatim(self, text: str, room: int) -> list[int]:
+        """A text as it stands, in the base's frame, leaving `room` tokens; its beginning is cut
+        if need be."""
+        return self._fitted(self.ids(text), room)
+
+    def joined(self, text: str, endings: Sequence[str]) -> tuple[list[int], list[list[int]]]:
+        """Ids of a text, and of each ending, when both are turned into tokens as one text.
+
+        The ids of an ending are those beyond as many as the text alone has; spaces at the text's
+        end belong to the endings. So lm-eval does it. Raises BadData for an ending without any.
+        """
+        start = text.rstrip()
+        between = text[len(start) :]
+        ids = self.ids(start)
+        after = [self.ids(start + between + ending)[len(ids) :] for ending in endings]
+        if not all(after):
+            problem = both(
+                f"no token of “{endings[after.index([])]}” is its own after “{start[-20:]}”",
+                f"“{start[-20:]}”之后，“{endings[after.index([])]}”没有自己的词元",
+            )
+            raise BadData(file=self.benchmark, problem=problem)
+        return self._fitted(ids, max(map(len, after))), after
+
+    def _fitted(self, ids: list[int], room: int) -> list[int]:
+        fitted, cut = self.fit(ids, room)
         self.truncated += cut
-        return ids
+        return fitted
 
     def shown_before(self, item: BenchmarkItem) -> list[str]:
         """Versions of the samples that stood before an item."""
