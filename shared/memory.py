@@ -4,10 +4,11 @@ An estimate to pack jobs by, not a promise: a training that runs out is tried on
 the micro-batch.
 """
 
-from shared.specs import AnySpec, ChatSpec, EvaluationSpec, FusionSpec
+from typing import Protocol
+
+from shared.specs import AnySpec, ChatSpec, EvaluationSpec, FusionSpec, TrainingSpec
 from shared.specs.base import LoraParameters
 from shared.specs.fusion.learned import FromExamples
-from shared.tables import ModelRef
 
 #: CUDA's context, kernels and workspaces, MiB.
 CONTEXT = 900
@@ -16,19 +17,34 @@ SLACK = 1.2
 #: Bytes kept for the backward pass, per token, layer and hidden unit of a LoRA-adapted block
 #: (half precision, memory-efficient attention).
 ACTIVATIONS = 36
+#: The same of a block whose own weights learn: inputs of every norm and product, by precision.
+FULL_ACTIVATIONS = {"bf16": 72, "fp32": 100}
 #: Bytes a parameter of a base in 8 and in 4 bits, scales included.
 _WIDTHS = {"8": 1.05, "4": 0.6}
 #: Tokens of a conversation before the answer, of each arm of a chat.
 CONVERSATION = 2048
 
 
-def predict(spec: AnySpec, base: ModelRef | None) -> int:
+class BaseSizes(Protocol):
+    """What is known of a base, of whatever class."""
+
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def vocabulary(self) -> int: ...
+
+
+def predict(spec: AnySpec, base: BaseSizes | None, models: int = 0) -> int:
     """MiB on one card; 0, whole cards, where the base's size is not known.
 
     Weights at 2 or 4 bytes a parameter; for a training also 16 bytes for each LoRA parameter
     (weight, gradient, two moments in fp32), the activations of one micro-batch and one chunk of
     logits; for an evaluation the keys and values of one batch, for a chat those
-    of one conversation an arm.
+    of one conversation an arm. `models`: arms of either that are whole models beside the base.
     """
     if isinstance(spec, FusionSpec) and not spec.host_base:
         # Only a method that looks at examples loads the donors' base, whose size is not known here.
@@ -38,6 +54,9 @@ def predict(spec: AnySpec, base: ModelRef | None) -> int:
     params = spec.params if isinstance(spec, FusionSpec) else spec
     width = 4 if getattr(params, "precision", "auto") == "fp32" else 2
     weights = base.parameters * _WIDTHS.get(getattr(params, "base_bits", "full"), width)
+    if isinstance(params, TrainingSpec) and params.tuning == "full":
+        return _rounded(training_bytes(params, base))
+    weights *= 1 + models
     if isinstance(spec, EvaluationSpec):
         cache = 2 * spec.batch_tokens * base.layers * base.hidden_size * width
         return _rounded(weights + cache)
@@ -51,9 +70,28 @@ def predict(spec: AnySpec, base: ModelRef | None) -> int:
     return _rounded(weights + _training(params, base))
 
 
-def _training(params: LoraParameters, base: ModelRef) -> int:
+def training_bytes(params: TrainingSpec, base: BaseSizes) -> float:
+    """Bytes that a full fine-tuning needs beside CUDA's context, without slack.
+
+    20 a parameter: fp32 weights, gradients and two moments, and 4 for the base as it was (DPO's
+    reference, 2 where its files are in half precision) and the products' half-precision casts.
+    Best weights of rows held out and DPO's reference in use are 4 more each.
+    """
+    each = 20 + 4 * (params.held_out > 0) + 4 * (params.objective in ("dpo", "auto"))
+    tokens = _tokens(params)
+    kept = FULL_ACTIVATIONS["fp32" if params.precision == "fp32" else "bf16"]
+    activations = tokens * base.layers * base.hidden_size * kept
+    return each * base.parameters + activations + min(tokens, 4096) * base.vocabulary * 6
+
+
+def _tokens(params: LoraParameters) -> int:
+    """Of one micro-batch, at most."""
     rows = getattr(params, "micro_batch_size", 0) or getattr(params, "batch_size", 1)
-    tokens = rows * getattr(params, "max_length", 512)
+    return rows * getattr(params, "max_length", 512)
+
+
+def _training(params: LoraParameters, base: BaseSizes) -> int:
+    tokens = _tokens(params)
     # Seven adapted matrices a layer, the MLP's three about four times as wide as the hidden size.
     adapted = base.layers * params.rank * base.hidden_size * (8 + 3 * 5)
     activations = tokens * base.layers * base.hidden_size * ACTIVATIONS

@@ -147,8 +147,8 @@ def draft(session: Session, specs: Sequence[AnySpec], request: Request) -> Draft
     facts: Facts = {(first.kind, _base(first)): (model, opening.expected)}
     # Jobs of one submission keep its order: a microsecond apart.
     made = [
-        _varied(session, spec, request, opening.now + n * 1e-6, facts)
-        for n, spec in enumerate(specs)
+        _varied(session, spec, request, opening.now + n * 1e-6, facts, admission.models)
+        for n, (spec, admission) in enumerate(zip(specs, admissions, strict=True))
     ]
     return Draft(admissions, made, _alike(request, opening.now))
 
@@ -178,7 +178,7 @@ Facts = dict[tuple[str, str], tuple[ModelRef | None, float]]
 
 
 def _varied(
-    session: Session, spec: AnySpec, request: Request, now: float, facts: Facts
+    session: Session, spec: AnySpec, request: Request, now: float, facts: Facts, models: int
 ) -> dict[str, Any]:
     """The columns in which one job of a submission may differ from the others."""
     stored, base = settled(session, spec), _base(spec)
@@ -188,7 +188,7 @@ def _varied(
     model, expected = facts[spec.kind, base]
     vram = request.vram_mb
     if vram is None:
-        vram = 0 if request.gpus > 1 else memory.predict(spec, model)
+        vram = 0 if request.gpus > 1 else memory.predict(spec, model, models)
     return {
         "id": short_id(),
         "kind": spec.kind,

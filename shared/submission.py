@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from shared import base_models, datasets, knowledge
+from shared.donors import Donor, donor, require_lora
 from shared.errors import (
     InvalidSpec,
     RankTooLarge,
-    UnknownAdapter,
     WrongBase,
     WrongCount,
     both,
 )
 from shared.formats.mixing import parse_parts
 from shared.specs import (
-    MAKERS,
     TRANSFERS,
     AnySpec,
     ChatSpec,
@@ -30,8 +28,8 @@ from shared.specs.base import LoraParameters
 from shared.specs.evaluation import OWN_WORDS
 from shared.specs.fusion.learned import FromExamples
 from shared.specs.fusion.same_base import VLLM_RANKS, SameBase, Weighted
-from shared.tables import Adapter, Job, ModelRef
-from shared.taken_names import LIVE, check_free
+from shared.tables import ModelRef
+from shared.taken_names import check_free
 from shared.templates import check_source
 
 
@@ -40,16 +38,8 @@ class Admission:
     """A spec that may queue, and the jobs it has to wait for."""
 
     needs: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Donor:
-    """An adapter that exists, or that a queued or running job will make."""
-
-    name: str
-    base: str
-    #: The job that will make it; None when it is there already.
-    job: str | None
+    #: Adapters it names that are whole models, for the prediction of its memory.
+    models: int = 0
 
 
 def admit_all(session: Session, specs: Sequence[AnySpec]) -> list[Admission]:
@@ -73,7 +63,8 @@ def admit_all(session: Session, specs: Sequence[AnySpec]) -> list[Admission]:
 def _looked_at(spec: AnySpec) -> str:
     """What of a spec `_admit` depends on."""
     if isinstance(spec, TrainingSpec):
-        return f"{spec.base_model} {spec.dataset} {spec.rank}"
+        looked_at = {"base_model", "dataset", "languages", "template", "template_text"}
+        return spec.model_dump_json(include=looked_at | {"tuning", "rank"})
     return spec.model_dump_json(exclude={"name"})
 
 
@@ -90,7 +81,8 @@ def _admit(session: Session, spec: AnySpec) -> Admission:
         if spec.languages:
             parse_parts(spec.languages, "languages")
         _check_template(spec)
-        check_rank(base, spec.rank)
+        if spec.tuning not in ("prefix", "full"):
+            check_rank(base, spec.rank)
         return Admission()
     if isinstance(spec, FusionSpec):
         return _admit_fusion(session, spec)
@@ -133,6 +125,7 @@ def check_rank(base: ModelRef, rank: int) -> None:
 
 def _admit_fusion(session: Session, spec: FusionSpec) -> Admission:
     donors = [donor(session, name) for name in spec.adapters]
+    require_lora(donors)
     method = spec.params.method
     if isinstance(spec.params, TRANSFERS):
         if len(donors) != 1:
@@ -229,7 +222,10 @@ def settled(session: Session, spec: AnySpec) -> AnySpec:
 
 
 def _needs(donors: list[Donor]) -> Admission:
-    return Admission(needs={found.job for found in donors if found.job is not None})
+    return Admission(
+        needs={found.job for found in donors if found.job is not None},
+        models=sum(found.tuning == "full" for found in donors),
+    )
 
 
 def _check_base(session: Session, donors: list[Donor], wanted: str) -> None:
@@ -237,33 +233,3 @@ def _check_base(session: Session, donors: list[Donor], wanted: str) -> None:
     for found in donors:
         if base_models.find(session, found.base).fingerprint != fingerprint:
             raise WrongBase(adapter=found.name, trained_on=found.base, wanted=wanted)
-
-
-def donor(session: Session, name: str) -> Donor:
-    """The adapter of that name, there or on its way. Raises UnknownAdapter."""
-    adapter = session.get(Adapter, name)
-    if adapter is not None:
-        return Donor(name=name, base=adapter.base_model, job=None)
-    coming = session.exec(
-        select(Job).where(
-            Job.name == name,
-            col(Job.kind).in_(MAKERS),
-            col(Job.state).in_(LIVE),
-        )
-    ).first()
-    if coming is not None:
-        return Donor(name=name, base=_base_of(session, coming), job=coming.id)
-    known = session.exec(select(Adapter.name).order_by(Adapter.name)).all()
-    raise UnknownAdapter(name=name, known=", ".join(known) or "-")
-
-
-def base_of(spec: dict[str, Any]) -> str:
-    """The base that a job of this stored spec loads; empty for a fusion within one base."""
-    return str(spec.get("base_model") or spec.get("host_base") or "")
-
-
-def _base_of(session: Session, job: Job) -> str:
-    """The base that the adapter of a job which has not ended will belong to."""
-    if job.kind == "train":
-        return str(job.spec["base_model"])
-    return str(job.spec["host_base"]) or donor(session, job.spec["adapters"][0]).base

@@ -11,7 +11,7 @@ from shared import db, leases, queue
 from shared.claims import Claim
 from shared.config import settings
 from shared.dispatch import dispatch, take_turn
-from shared.submission import base_of
+from shared.donors import base_of
 from worker import adoption, registration, room, sweeper
 from worker.cards import Cards, release
 from worker.devices import Devices, find_devices

@@ -38,6 +38,8 @@ def deltas(name: str) -> list[ModuleDelta]:
     with db.reading() as session:
         own = results.adapter(session, name)
         above = [results.adapter(session, parent) for parent in own.parents or []]
+    if own.facts.get("tuning") == "full":
+        return []  # a whole model, which has no factors
     same = {row.name: row.uri for row in above if row.base_fingerprint == own.base_fingerprint}
     return deltas_of(own.sha256, name, own.uri, same)
 

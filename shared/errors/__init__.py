@@ -56,6 +56,7 @@ from shared.errors.knowledge import (
 )
 from shared.errors.machines import (
     DiskFull,
+    DoesNotFit,
     HostError,
     HostLost,
     HostTaken,
@@ -148,6 +149,7 @@ __all__ = [
     "ChatEnded",
     "DependencyFailed",
     "DiskFull",
+    "DoesNotFit",
     "EmptyData",
     "EmptyKnowledge",
     "EmptySample",

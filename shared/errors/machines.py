@@ -1,6 +1,6 @@
 """Errors of a machine: worth another try."""
 
-from shared.errors.base import GraftError
+from shared.errors.base import GraftError, UserError
 
 
 class HostError(GraftError):
@@ -31,6 +31,14 @@ class OutOfMemory(HostError):
     """The device ran out of memory ({detail}). Lower the batch size, max_length or rank."""
 
     zh = "设备内存不足（{detail}）。请减小批大小、max_length 或秩。"
+
+
+class DoesNotFit(UserError):
+    """Full fine-tuning of "{base}" needs about {need} MiB, and {where} has {free} MiB free. Take
+    tuning lora, a smaller micro_batch_size or max_length, or more memory."""
+
+    zh = "全量微调“{base}”约需 {need} MiB，而{where}仅有 {free} MiB 可用。请改用 lora，减小 micro_batch_size 或 max_length，或换更大内存。"
+    exit_code = 1
 
 
 class HostLost(HostError):

@@ -36,6 +36,14 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "a prefix is trained alone, without embeddings or head",
         "前缀单独训练，不能同时训练词嵌入或输出头",
     ),
+    "full_alone": (
+        "full trains every weight already; leave this at its default",
+        "full 已训练全部权重；请保留默认值",
+    ),
+    "only_lora_has": (
+        "target_modules and dropout belong to lora and dora; leave them at their defaults",
+        "target_modules 与 dropout 只用于 lora 和 dora；请保留默认值",
+    ),
     "quantised_takes_lora": (
         "a base in 8 or 4 bits takes plain lora (tuning lora, start zero, also_train none)",
         "8 位或 4 位底座只支持普通 lora（tuning lora、start zero、also_train none）",

@@ -66,16 +66,18 @@ class ObjectiveParameters(Spec):
 class TuningParameters(Spec):
     """What kind of adapter is trained, and how it begins."""
 
-    tuning: Literal["lora", "dora", "prefix"] = parameter(
+    tuning: Literal["lora", "dora", "prefix", "full"] = parameter(
         "lora",
         en=(
             "Tuning",
             "lora adds low-rank updates; dora also learns each row's length; prefix (P-Tuning v2) "
-            "learns keys and values that stand before every text.",
+            "learns keys and values that stand before every text; full trains every weight of a "
+            "small base (about 20 bytes a weight; a tenth of lora's learning rate).",
         ),
         zh=(
             "微调方式",
-            "lora 添加低秩更新；dora 另学每行的长度；prefix（P-Tuning v2）学习置于文本之前的键和值。",
+            "lora 添加低秩更新；dora 另学每行的长度；prefix（P-Tuning v2）学习置于文本之前的键和值；"
+            "full 训练小底座的全部权重（每个权重约 20 字节；学习率取 lora 的十分之一）。",
         ),
     )
     scaling: Literal["rank", "root"] = parameter(
@@ -169,6 +171,14 @@ class TuningParameters(Spec):
         group="advanced",
     )
 
+    @field_validator("tuning")
+    @classmethod
+    def _lora_alone(cls, value: str, info: ValidationInfo) -> str:
+        given = info.data.get("target_modules") or info.data.get("dropout")
+        if value in ("prefix", "full") and given:
+            raise PydanticCustomError("only_lora_has", "only lora has modules and dropout")
+        return value
+
     @field_validator("start", "lora_plus", "also_train", "base_bits", "compiled")
     @classmethod
     def _together(cls, value: str | float | bool, info: ValidationInfo) -> str | float | bool:
@@ -179,6 +189,9 @@ class TuningParameters(Spec):
             raise PydanticCustomError("prefix_has_no_b", "a prefix has no B")
         if info.field_name == "also_train" and value != "none" and tuning == "prefix":
             raise PydanticCustomError("prefix_alone", "a prefix is trained alone")
+        alone = {"lora_plus": 1.0, "also_train": "none"}
+        if tuning == "full" and value != alone.get(info.field_name or "", value):
+            raise PydanticCustomError("full_alone", "full trains everything")
         if info.field_name == "base_bits" and value != "full":
             start = info.data.get("start")
             if tuning != "lora" or start != "zero" or info.data.get("also_train") != "none":

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from pools import claim_next
 from processes import until
-from shared import base_models, datasets, db, jobs, leases, why
+from shared import base_models, datasets, db, jobs, leases, queueing, why
 from shared.errors import (
     AmbiguousJob,
     InvalidSpec,
@@ -22,6 +22,7 @@ from shared.errors import (
     UnknownBase,
     UnknownDataset,
     UnknownJob,
+    UnsupportedAdapter,
     WrongBase,
     WrongCount,
 )
@@ -126,6 +127,21 @@ class TestSubmitting:
             submit(spec)
         with db.reading() as session:
             assert jobs.listing(session) == []
+
+    @pytest.mark.parametrize("tuning", ["prefix", "full"])
+    def test_only_lora_is_fused_and_anything_is_evaluated(self, tuning: str) -> None:
+        """Their rank is none: what a spec says of it is not looked at."""
+        training = submit(TRAIN | {"tuning": tuning, "rank": 33})
+        with pytest.raises(UnsupportedAdapter, match=r'"t".*only LoRA adapters are fused'):
+            submit(fuse("f", ["t", "there"]))
+        scoring = submit(evaluate("e", ["t", "there"]))
+        with db.reading() as session:
+            assert [job.id for job in jobs.needs(session, scoring.id)] == [training.id]
+
+    def test_every_spec_of_a_submission_has_its_template_looked_at(self) -> None:
+        specs = [parse_spec(TRAIN), parse_spec(TRAIN | {"name": "u", "template": "custom"})]
+        with pytest.raises(InvalidSpec, match="template_text"):
+            queueing.submit_many(specs, queueing.Request(actor=Actor.admin("ann")))
 
     def test_an_adapter_on_its_way_can_be_used_and_is_waited_for(self) -> None:
         training = submit(TRAIN)

@@ -10,8 +10,9 @@ from peft import PeftModel
 from shared.errors import NoOp, NotFinite
 from shared.orders import AdapterFiles
 from shared.specs import BASE_ARM
-from worker.checkpoints import attach_adapter, logit_change
+from worker.checkpoints import attach_adapter, logit_change, probe_logits
 from worker.evaluation.preceded import Preceded
+from worker.evaluation.whole_model import whole_model
 from worker.kinds import kind_of
 from worker.stacked import Stack, stackable
 
@@ -34,11 +35,13 @@ class Arms:
         self._slots = {adapter.name: f"arm{place}" for place, adapter in enumerate(adapters)}
         #: Arms that are no LoRA of PEFT's: each a model of its own, over the bare base.
         self._apart: dict[str, Any] = {}
+        kinds = {adapter.name: kind_of(adapter.folder) for adapter in adapters}
+        # While the base is bare.
         for adapter in adapters:
-            if kind_of(adapter.folder) == "prefix":
-                self._apart[adapter.name] = Preceded.of(model, adapter.folder, adapter.name)
-                with self._bare():
-                    _check_effect(logit_change(self._apart[adapter.name]), adapter.name)
+            if kinds[adapter.name] != "lora":
+                self._apart[adapter.name] = _apart(model, adapter)
+        for adapter in adapters:
+            if kinds[adapter.name] != "lora":
                 continue
             slot = self._slots[adapter.name]
             self.model = attach_adapter(self.model, adapter.folder, name=adapter.name, slot=slot)
@@ -101,6 +104,17 @@ class Arms:
             return
         with self.model.disable_adapter():
             yield self.model
+
+
+def _apart(base: Any, adapter: AdapterFiles) -> Any:
+    """A prefix or a whole model, ready to be asked."""
+    if kind_of(adapter.folder) == "prefix":
+        made: Any = Preceded.of(base, adapter.folder, adapter.name)
+    else:
+        made = whole_model(base, adapter.folder, adapter.name)
+    change = (probe_logits(made) - probe_logits(base)).abs().max()
+    _check_effect(float(change), adapter.name)
+    return made
 
 
 def _check_effect(change: float, name: str) -> None:

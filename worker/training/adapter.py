@@ -20,13 +20,16 @@ from worker.checkpoints import (
     linear_targets,
     logit_change,
     probe_logits,
+    resolve_precision,
     write_adapter,
 )
 from worker.training.adapted import Adapted
 from worker.training.batches import seed_of
+from worker.training.full import Full
 from worker.training.pissa import principal
 from worker.training.place import Place
 from worker.training.prefix import Prefixed, no_prefix
+from worker.training.trainee import Trainee
 from worker.training.whole import whole_modules
 
 #: By module, the factors (b, a) of an update b·a with every scale folded in.
@@ -41,13 +44,15 @@ _ROUNDINGS = 16
 _EIGHT_BIT_TOLERANCE = 0.05
 
 
-def fresh_adapter(model: Any, parameters: TrainingSpec | Learning, base: str) -> Adapted | Prefixed:
+def fresh_adapter(model: Any, parameters: TrainingSpec | Learning, base: str) -> Trainee:
     """The base with a new adapter on it, drawn from the job's seed alone; it changes nothing yet.
 
-    Only a prefix is something from the start. Raises InvalidSpec for a target module the base
-    lacks or a kind it cannot take, RankTooLarge.
+    Only a prefix is something from the start; with `tuning` full the base itself learns. Raises
+    InvalidSpec for a target module the base lacks or a kind it cannot take, RankTooLarge.
     """
     tuning = parameters if isinstance(parameters, TuningParameters) else TuningParameters()
+    if tuning.tuning == "full":
+        return Full(model, resolve_precision(parameters.precision, model.device.type))
     if tuning.tuning == "prefix":
         if not hasattr(model.config.get_text_config(), "num_attention_heads"):
             raise no_prefix(base)
@@ -108,33 +113,38 @@ def put_start(adapted: Adapted, start: Start) -> int:
     return len(found)
 
 
-def target_modules(adapted: Adapted | Prefixed) -> list[str]:
+def target_modules(adapted: Trainee) -> list[str]:
     """Names of the modules that the adapter changes, as in its config, in order."""
-    if isinstance(adapted, Prefixed):
+    if not isinstance(adapted, Adapted):
         return []
     chosen: Any = adapted.config.target_modules
     return sorted(chosen)
 
 
-def publish(adapted: Adapted | Prefixed, place: Place, steps: int) -> float:
+def publish(adapted: Trainee, place: Place, steps: int) -> float:
     """Save the adapter to `place.out`, reload it from disk; return how far it moves the logits.
 
     Takes the adapter off the base. Raises NotFinite, NoOp, ReloadMismatch.
     """
+    if isinstance(adapted, Full):
+        adapted.round()
     trained = probe_logits(adapted)
     if not trained.isfinite().all():
         raise NotFinite(what="a logit", where=f"step {steps}, after its update")
     change = logit_change(adapted)
     if change == 0:
         raise NoOp(why=f"after {steps} steps the adapter moves no logit of its base.")
-    write_adapter(place.out, adapted.config, adapted.state(), place.base.name)
-    _require_same_weights(place.out, adapted.state())
+    if isinstance(adapted, Full):
+        adapted.write(place.out, place.base.location)
+    else:
+        write_adapter(place.out, adapted.config, adapted.state(), place.base.name)
+        _require_same_weights(place.out, adapted.state())
     difference = float((adapted.reload(place.out) - trained).abs().max())
     if not difference <= _tolerance(adapted.base) * float(trained.abs().max()):
         raise ReloadMismatch(
             difference=both(
-                f"a logit differs by {difference:.3g} once plain PEFT has read it",
-                f"用 PEFT 重新读取后有 logit 相差 {difference:.3g}",
+                f"a logit differs by {difference:.3g} once it is read from disk",
+                f"从磁盘重新读取后有 logit 相差 {difference:.3g}",
             )
         )
     return change

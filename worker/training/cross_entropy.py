@@ -1,10 +1,11 @@
-"""Cross-entropy of a frozen output head without ever holding all logits."""
+"""Cross-entropy of an output head without ever holding all logits."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 #: Logits held at once: 64 MiB in fp32 on a CPU, 512 MiB on a GPU, which wants larger products.
 _LOGITS_CPU, _LOGITS_GPU = 1 << 24, 1 << 27
@@ -21,6 +22,28 @@ def linear_cross_entropy(
     twice (the way of Liger Kernel, arXiv 2410.10989).
     """
     return _LinearCrossEntropy.apply(hidden, weight, bias, targets)  # pyright: ignore[reportReturnType]
+
+
+def learning_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
+) -> Tensor:
+    """The same where the head learns too: each chunk's logits are computed again for its gradient.
+
+    Products are in the precision of an autocast around it.
+    """
+    most = _LOGITS_GPU if hidden.is_cuda else _LOGITS_CPU
+    size = max(1, most // weight.shape[0])
+    parts = zip(hidden.split(size), targets.split(size), strict=True)
+    losses: list[Any] = [
+        checkpoint(_losses, part, weight, bias, chosen, use_reentrant=False)
+        for part, chosen in parts
+    ]
+    return torch.cat(losses)
+
+
+def _losses(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    logits = functional.linear(hidden, weight, bias).float()
+    return functional.cross_entropy(logits, targets, reduction="none")
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

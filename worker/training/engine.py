@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from shared.errors import Internal, OutOfMemory, both
+from shared.errors import Both, Internal, OutOfMemory, both
 from shared.formats import AlpacaRow, Row
 from shared.orders import WorkOrder
 from shared.specs import Learning, TrainingSpec
@@ -22,11 +22,14 @@ from worker.training.compiling import compiled
 from worker.training.course import Course
 from worker.training.data import rows_of, template_of
 from worker.training.examples import Encoded, encode
+from worker.training.full import Full
 from worker.training.learner import Learner
 from worker.training.objectives import Objective, sft
 from worker.training.place import Place, place_of
 from worker.training.prefix import Prefixed, no_prefix
 from worker.training.record import facts_of, identity_of
+from worker.training.room import require_room
+from worker.training.trainee import Trainee
 
 #: Looks at the rows held out, where the spec does not say after how many steps.
 _LOOKS = 10
@@ -44,7 +47,11 @@ def train(order: WorkOrder, report: Report) -> AdapterResult:
     report.phase("reading data")
     mixed = rows_of(order, spec, report)
     report.phase("loading base")
-    model, tokenizer = load_base(place.base, order.device, spec.precision, spec.base_bits)
+    full = spec.tuning == "full"
+    if full:
+        require_room(place.base, order.device, spec, place.halvings)
+    precision = "fp32" if full else spec.precision
+    model, tokenizer = load_base(place.base, order.device, precision, spec.base_bits)
     template = template_of(spec, tokenizer)
     return train_adapter(
         model, tokenizer, mixed.rows, spec, template, place, report, held_out=mixed.held_out
@@ -81,18 +88,8 @@ def train_adapter(
         report.log(both(f"begins with {begun} updates", f"从 {begun} 个更新开始"))
     targets = target_modules(adapted)
     trained = sum(part.numel() for part in adapted.parameters() if part.requires_grad)
-    rank = adapted.config.r if isinstance(adapted, Adapted) else adapted.tokens
-    names = ", ".join(targets)
-    report.log(
-        both(
-            f"adapter of rank {rank} on {names}: {trained} weights",
-            f"秩为 {rank} 的适配器，作用于 {names}：{trained} 个权重",
-        )
-        if targets
-        else both(
-            f"prefix of {rank} tokens: {trained} weights", f"{rank} 个词元的前缀：{trained} 个权重"
-        )
-    )
+    rank = _rank(adapted)
+    report.log(_what(adapted, rank, targets, trained))
     rows_at_once = min(parameters.micro_batch_size or parameters.batch_size, parameters.batch_size)
     learner = _learner(adapted, goal, parameters, place, report)
     course = Course(
@@ -131,8 +128,29 @@ def train_adapter(
     return AdapterResult(place.out, rank, facts)
 
 
+def _rank(adapted: Trainee) -> int:
+    """Of LoRA; the tokens of a prefix; 0 where all weights learn."""
+    if isinstance(adapted, Adapted):
+        return adapted.config.r
+    return adapted.tokens if isinstance(adapted, Prefixed) else 0
+
+
+def _what(adapted: Trainee, rank: int, targets: Sequence[str], trained: int) -> Both:
+    """What learns, in a line."""
+    if isinstance(adapted, Full):
+        return both(f"every weight of the base: {trained}", f"底座的全部权重：{trained}")
+    if isinstance(adapted, Prefixed):
+        en = f"prefix of {rank} tokens: {trained} weights"
+        return both(en, f"{rank} 个词元的前缀：{trained} 个权重")
+    names = ", ".join(targets)
+    return both(
+        f"adapter of rank {rank} on {names}: {trained} weights",
+        f"秩为 {rank} 的适配器，作用于 {names}：{trained} 个权重",
+    )
+
+
 def _learner(
-    adapted: Adapted | Prefixed,
+    adapted: Trainee,
     goal: Aim,
     parameters: TrainingSpec | Learning,
     place: Place,

@@ -1,7 +1,7 @@
 """Learner: a base with its adapters in training, and the losses of a batch at its labels."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from worker.checkpoints import probe_ids, probe_logits
-from worker.training.adapted import Adapted
 from worker.training.attention import can_pack, packed
 from worker.training.batches import Batch, collate, pack
-from worker.training.cross_entropy import linear_cross_entropy
+from worker.training.cross_entropy import learning_cross_entropy, linear_cross_entropy
 from worker.training.examples import Example
-from worker.training.prefix import Prefixed
+from worker.training.full import Full
+from worker.training.trainee import Trainee
 
 #: Tokens of the probe's shorter row.
 _SHORT = 9
@@ -27,7 +27,7 @@ _SAME = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
 class Learner:
     """A base with the adapter in training, and how its losses may be computed."""
 
-    model: Adapted | Prefixed
+    model: Trainee
     #: True where logits are nothing but the output head's product with the hidden states, so that
     #: only those at labels need be computed (some families scale or cap them).
     plain_head: bool
@@ -35,7 +35,7 @@ class Learner:
     packs: bool = False
 
     @classmethod
-    def of(cls, model: Adapted | Prefixed, longest: int = 0) -> "Learner":
+    def of(cls, model: Trainee, longest: int = 0) -> "Learner":
         """Look at the model's own numbers to see whether its head is plain and whether it packs.
 
         `longest`: tokens of the longest row; 0 does not pack.
@@ -47,8 +47,12 @@ class Learner:
 
     @contextmanager
     def precision(self) -> Iterator[None]:
-        """Nothing to do: products are in the base's precision, factors are cast where they meet."""
-        yield
+        """Inside, products are in the job's precision.
+
+        An adapter's always are: its factors are cast where they meet the base's.
+        """
+        with self.model.precision() if isinstance(self.model, Full) else nullcontext():
+            yield
 
     def batch(self, examples: Sequence[Example], padding: int) -> Batch:
         """The examples as they lie in memory: end to end where it is possible and saves padding."""
@@ -62,7 +66,10 @@ class Learner:
         if self.plain_head:
             head = _head(self.model)
             hidden = self.hidden(batch).flatten(0, 1)[batch.places]
-            return linear_cross_entropy(hidden, head.weight, head.bias, batch.targets)
+            if not head.weight.requires_grad:
+                return linear_cross_entropy(hidden, head.weight, head.bias, batch.targets)
+            with self.precision():
+                return learning_cross_entropy(hidden, head.weight, head.bias, batch.targets)
         with self._reading(batch):
             logits = self.model.get_base_model()(**self._inputs(batch), use_cache=False).logits
         chosen = logits.flatten(0, 1)[batch.places].float()
@@ -85,19 +92,19 @@ class Learner:
     def _reading(self, batch: Batch) -> Iterator[None]:
         self.model.gate.jobs = batch.jobs
         try:
-            with packed(self.model.base, batch.segments, self.model.prefix):
+            with self.precision(), packed(self.model.base, batch.segments, self.model.prefix):
                 yield
         finally:
             self.model.gate.jobs = None
 
 
-def _head(model: Adapted | Prefixed) -> Any:
+def _head(model: Trainee) -> Any:
     return model.get_base_model().get_output_embeddings()
 
 
-def _has_plain_head(model: Adapted | Prefixed) -> bool:
+def _has_plain_head(model: Trainee) -> bool:
     head = _head(model)
-    if type(head) is not nn.Linear or head.weight.requires_grad:
+    if type(head) is not nn.Linear:
         return False
     bare: Any = model.get_base_model()
     ids = probe_ids(model).to(model.device)

@@ -66,7 +66,8 @@ def going_on(order: WorkOrder, folder: Path, checkpoint: Path) -> WorkOrder:
 
 
 def adapter_bytes(order: WorkOrder) -> bytes:
-    return (order.out / "adapter_model.safetensors").read_bytes()
+    [weights] = order.out.glob("*.safetensors")
+    return weights.read_bytes()
 
 
 def stopped(base: Path, folder: Path, step: int = 3, **parameters: Any) -> Path:
@@ -105,8 +106,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "sft, padded": {"packing": False},
     "dpo": {"objective": "dpo"},
     "dpo, padded": {"objective": "dpo", "packing": False},
-    "p-tuning": {"tuning": "prefix", "virtual_tokens": 4},
-    "p-tuning, padded": {"tuning": "prefix", "virtual_tokens": 4, "packing": False},
+    "p-tuning": {"tuning": "prefix", "dropout": 0.0, "virtual_tokens": 4},
+    "p-tuning, padded": {"tuning": "prefix", "dropout": 0.0, "virtual_tokens": 4, "packing": False},
+    "full": {"tuning": "full", "dropout": 0.0},
+    "full, padded": {"tuning": "full", "dropout": 0.0, "packing": False},
+    "full, dpo": {"tuning": "full", "dropout": 0.0, "objective": "dpo"},
     "pissa, lora+": {"start": "pissa", "lora_plus": 4.0},
     "with both ends": {"also_train": "both"},
     "held out": {"look_every": 4, "learning_rate": 0.05},

@@ -1,0 +1,81 @@
+"""Will a full fine-tuning fit? Asked before the base is loaded: afterwards it would be too late."""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig
+
+from shared.errors import DoesNotFit, both
+from shared.memory import training_bytes
+from shared.orders import BaseFiles
+from shared.specs import TrainingSpec
+from worker.checkpoints import resolve_precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What a base's files say of it."""
+
+    parameters: int
+    layers: int
+    hidden_size: int
+    vocabulary: int
+
+
+def require_room(base: BaseFiles, device: str, spec: TrainingSpec, halvings: int = 0) -> None:
+    """Raise DoesNotFit where the predicted memory is more than the device has free.
+
+    Does nothing for a base whose files cannot be read: loading it says why.
+    """
+    sizes = sizes_of(Path(base.location))
+    if sizes is None:
+        return
+    bf16 = resolve_precision(spec.precision, device) is torch.bfloat16
+    rows = min(spec.micro_batch_size or spec.batch_size, spec.batch_size)
+    rows = max(1, rows >> halvings)
+    taken = spec.model_copy(
+        update={"precision": "bf16" if bf16 else "fp32", "micro_batch_size": rows}
+    )
+    need, free = training_bytes(taken, sizes), free_bytes(device)
+    if free is not None and need > free:
+        where = both("the card", "显卡") if device.startswith("cuda") else both("the host", "主机")
+        raise DoesNotFit(
+            base=base.name, where=where, need=round(need / 2**20), free=round(free / 2**20)
+        )
+
+
+def sizes_of(folder: Path) -> Sizes | None:
+    """A base's sizes by its files alone; None where they cannot be read."""
+    try:
+        text = AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config()
+        parameters = sum(map(_elements, folder.glob("*.safetensors")))
+        return Sizes(
+            parameters=parameters, layers=text.num_hidden_layers,
+            hidden_size=text.hidden_size, vocabulary=text.vocab_size,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, AttributeError, struct.error):
+        return None
+
+
+def free_bytes(device: str) -> int | None:
+    """Memory that nobody uses: of the card, or of the host; None where the system does not say."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = {name: rest for name, _, rest in (line.partition(":") for line in lines)}
+    return int(found["MemAvailable"].split()[0]) << 10 if "MemAvailable" in found else None
+
+
+def _elements(path: Path) -> int:
+    """Numbers in a safetensors file, by its table."""
+    with path.open("rb") as file:
+        [length] = struct.unpack("<Q", file.read(8))
+        table = json.loads(file.read(length))
+    shapes = [entry["shape"] for name, entry in table.items() if name != "__metadata__"]
+    return sum(torch.Size(shape).numel() for shape in shapes)
