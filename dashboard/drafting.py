@@ -7,15 +7,16 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import parts
+from dashboard import parts, sweep_fields
 from dashboard.forms import Form, Offers
 from dashboard.language import Words
+from dashboard.sweep_fields import Grid
 from shared import db, drafts
 from shared.specs import FUSION_METHODS, SPECS
 from shared.specs.parameters import parameters
 
 _NOTE = "drafting.note"
-_METHOD = "draft.fuse.method"
+METHOD = "draft.fuse.method"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Note:
     kind: str
     text: str
     left: tuple[str, ...] = ()
-    before: Mapping[str, Any] | None = None
+    before: tuple[Mapping[str, Any], Grid] | None = None
 
 
 def fill(words: Words, kind: str, values: Mapping[str, Any], offered: Offers) -> list[str]:
@@ -35,11 +36,11 @@ def fill(words: Words, kind: str, values: Mapping[str, Any], offered: Offers) ->
     params = values.get("params")
     if kind != "fuse" or not isinstance(params, Mapping):
         return left
-    method = params.get("method")
-    if method not in FUSION_METHODS:
-        return [*left, f"{words('submit.method')}: {method}"]
-    st.session_state[_METHOD] = method
-    form = Form(FUSION_METHODS[method], f"fuse.{method}", words, offered)
+    chosen = params.get("method")
+    if chosen not in FUSION_METHODS:
+        return [*left, f"{words('submit.method')}: {chosen}"]
+    st.session_state[METHOD] = chosen
+    form = Form(FUSION_METHODS[chosen], f"fuse.{chosen}", words, offered)
     return left + form.fill({name: value for name, value in params.items() if name != "method"})
 
 
@@ -49,20 +50,27 @@ def whole(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "fuse":
         params = values.get("params")
         given = dict(params) if isinstance(params, Mapping) else {}
-        method = given.setdefault("method", next(iter(FUSION_METHODS)))
-        declared = parameters(FUSION_METHODS[method]) if method in FUSION_METHODS else []
+        chosen = given.setdefault("method", next(iter(FUSION_METHODS)))
+        declared = parameters(FUSION_METHODS[chosen]) if chosen in FUSION_METHODS else []
         found["params"] = dict.fromkeys(each.name for each in declared) | given
     return found
 
 
+def method(kind: str) -> str | None:
+    """The chosen fusion method, where the form has one."""
+    return st.session_state.get(METHOD) or next(iter(FUSION_METHODS)) if kind == "fuse" else None
+
+
 def begin(
-    words: Words, kind: str, values: Mapping[str, Any], offered: Offers, text: str
+    words: Words, kind: str, values: Mapping[str, Any], offered: Offers, text: str,
+    grid: Grid | None = None,
 ) -> None:  # fmt: skip
     """Fill the form in with these values, say what did, and remember what stood there before."""
     with db.reading() as session:
         old = drafts.of(session, parts.user(), kind)
-    before = None if old is None else dict(old.values)
+    before = None if old is None else (dict(old.values), dict(old.grid))
     left = fill(words, kind, values, offered)
+    left += sweep_fields.fill(kind, grid or {}, method(kind))
     st.session_state[_NOTE] = Note(kind, text, tuple(left), before)
     # Not yet kept, though nobody has typed anything.
     st.session_state[_kept(kind)] = ""
@@ -76,17 +84,18 @@ def restore(words: Words, kind: str, offered: Offers) -> None:
         found = drafts.of(session, parts.user(), kind)
     if found is not None:
         fill(words, kind, whole(kind, found.values), offered)
+        sweep_fields.fill(kind, found.grid, method(kind))
 
 
-def keep(kind: str, values: Mapping[str, Any]) -> None:
+def keep(kind: str, values: Mapping[str, Any], grid: Grid | None = None) -> None:
     """Keep what the form holds now, where it has changed."""
-    text = json.dumps(values, sort_keys=True)
+    text = json.dumps([values, grid or {}], sort_keys=True)
     known = st.session_state.get(_kept(kind))
     st.session_state[_kept(kind)] = text
     if known in (None, text):
         return
     with db.writing() as session:
-        drafts.keep(session, kind, values, {}, actor=parts.actor())
+        drafts.keep(session, kind, values, grid or {}, actor=parts.actor())
 
 
 def start_over(words: Words, kind: str, offered: Offers) -> None:
@@ -105,7 +114,8 @@ def note(words: Words, kind: str, offered: Offers) -> None:
         if found.before is not None and st.button(
             words("submit.undo"), icon=":material/undo:", type="tertiary", key="submit.undo"
         ):
-            begin(words, kind, whole(kind, found.before), offered, words("submit.undone"))
+            values, grid = found.before
+            begin(words, kind, whole(kind, values), offered, words("submit.undone"), grid)
             st.rerun()
     if found.left:
         st.warning(

@@ -21,11 +21,16 @@ _TYPED = ("mixture", "knowledge")
 class Form:
     """One spec being filled in; what was typed stays until the session ends."""
 
-    def __init__(self, spec: type[BaseModel], prefix: str, words: Words, offers: Offers) -> None:
+    def __init__(
+        self, spec: type[BaseModel], prefix: str, words: Words, offers: Offers,
+        varied: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:  # fmt: skip
         self.spec = spec
         self.prefix = prefix
         self.words = words
         self.offers = offers
+        #: Fields that get several values elsewhere, and these; the first one stands for them.
+        self.varied = varied or {}
         #: Titles of required parameters that have no value yet.
         self.missing: list[str] = []
 
@@ -86,6 +91,8 @@ class Form:
         with st.grid(min_column_width=250, gap="small", vertical_alignment="top"):
             for each in shown:
                 value = self._widget(each, 1 if each.name in only_one else None)
+                if each.name in self.varied:
+                    value = next(iter(self.varied[each.name]), None)
                 if value is None or (each.required and value in ("", [])):
                     if each.required:
                         self.missing.append(each.title(self.words.language))
@@ -100,6 +107,7 @@ class Form:
             "key": self.key(parameter.name),
             "help": self._help(parameter),
             "persist_state": "session",
+            "disabled": parameter.name in self.varied,
         }
         if offered is not None:
             return self._picker(parameter, offered, common, most)

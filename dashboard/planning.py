@@ -7,27 +7,54 @@ import streamlit as st
 
 from dashboard import moments, parts
 from dashboard.language import Words
+from dashboard.sweep_fields import Grid
 from shared import db
 from shared.config import settings
-from shared.plans import Card, Plan, plan
+from shared.plans import Card, GridPlan, Plan, plan, plan_grid
 from shared.queueing import Request
-from shared.specs import parse_spec
 from shared.specs.command_line import command_line
+from shared.sweeps import points
 
 
-def command(words: Words, values: Mapping[str, Any]) -> None:
-    """The same job as a command, with a button that copies it."""
+def command(words: Words, values: Mapping[str, Any], grid: Grid) -> None:
+    """The same jobs as a command, with a button that copies it."""
     st.caption(words("plan.command"))
-    st.code(command_line(values), language=None, wrap_lines=True)
+    st.code(command_line(values, grid), language=None, wrap_lines=True)
 
 
-def show(words: Words, values: Mapping[str, Any]) -> None:
+def show(words: Words, values: Mapping[str, Any], grid: Grid) -> None:
     """What submitting the form now would get; nothing is queued. Errors stand where it would."""
     with parts.guard(words):
         request = Request(actor=parts.actor(), project=settings().project)
+        specs = points(values, grid)
         with db.reading() as session:
-            [found] = plan(session, [parse_spec(dict(values))], request)
+            if len(specs) > 1:
+                _draw_grid(words, plan_grid(session, specs, request))
+                return
+            [found] = plan(session, specs, request)
         _draw(words, found)
+
+
+def _draw_grid(words: Words, found: GridPlan) -> None:
+    first, unknown = found.first, words("plan.unknown")
+    cards = f"{first.gpus} × "
+    sizes = [moments.size(mb * 2**20) for mb in sorted({found.least_mb, found.most_mb})]
+    memory = cards + " – ".join(sizes) if found.least_mb else words("plan.whole")
+    places = [parts.ordinal(place, words) for place in (first.place, found.last_place) if place]
+    starts = [_length(each, words) for each in (first.starts_in, found.last_starts_in)]
+    with st.container(border=True, key="submit.plan.shown"):
+        parts.facts(
+            [
+                (words("plan.jobs"), f"{found.jobs:,}"),
+                (words("plan.memory"), memory),
+                (words("plan.places"), " – ".join(dict.fromkeys(places))),
+                (words("plan.starts.first"), starts[0] or unknown),
+                (words("plan.starts.last"), starts[1] or unknown),
+                (words("plan.together"), _length(found.gpu_seconds, words) or unknown),
+                (words("plan.cards.largest"), fitting(found.cards, words)),
+            ]
+        )
+        st.caption(parts.plain(first.why.text(words.language)))
 
 
 def _draw(words: Words, found: Plan) -> None:

@@ -10,10 +10,11 @@ import streamlit as st
 from dashboard import drafting, parts
 from dashboard.forms import Offers
 from dashboard.language import Words
-from shared import db, saved_specs
+from dashboard.sweep_fields import Grid
+from shared import db, saved_specs, sweeps
 from shared.errors import GraftError, InvalidSpec, NotJson, both
 from shared.people.permissions import Action, may
-from shared.specs import SPECS
+from shared.specs import SPECS, parse_spec
 from shared.tables import SavedSpec
 
 _LOAD, _FILE, _ROUND = "shelf.load", "shelf.file", "shelf.round"
@@ -38,7 +39,7 @@ def take(words: Words, offered: Offers) -> None:
             _read(words, name, content, kind, offered)
 
 
-def shelf(words: Words, kind: str, values: Mapping[str, Any]) -> None:
+def shelf(words: Words, kind: str, values: Mapping[str, Any], grid: Grid) -> None:
     """The saved specs of a kind, and the form as it stands to be saved or downloaded."""
     with st.popover(words("shelf.title"), icon=":material/bookmarks:"):
         _saved(words, kind)
@@ -50,18 +51,37 @@ def shelf(words: Words, kind: str, values: Mapping[str, Any]) -> None:
         # No callback: it would save the values of the run before.
         if st.button(words("shelf.save"), icon=":material/save:", key="shelf.save"):
             with parts.guard(words):
-                _save(kind, values)
+                _save(kind, values, grid)
         st.divider()
-        st.download_button(
-            words("job.spec.save"), json.dumps(values, ensure_ascii=False, indent=2),
-            f"{values.get('name') or kind}.json", "application/json",
-            icon=":material/download:", on_click="ignore", key="shelf.download",
-        )  # fmt: skip
+        _download(words, kind, values, grid)
         key = f"shelf.upload.{st.session_state.get(_ROUND, 0)}"
         st.file_uploader(
             words("shelf.upload"), type=["json"], key=key, on_change=_uploaded, args=(key, kind),
             max_upload_size=1,
         )  # fmt: skip
+
+
+def _download(words: Words, kind: str, values: Mapping[str, Any], grid: Grid) -> None:
+    """The form as `graft submit -f` takes it: an object, or a line for each job of a grid."""
+    name = values.get("name") or kind
+    if not grid:
+        st.download_button(
+            words("job.spec.save"), json.dumps(values, ensure_ascii=False, indent=2),
+            f"{name}.json", "application/json", icon=":material/download:", on_click="ignore",
+            key="shelf.download",
+        )  # fmt: skip
+        return
+    try:
+        specs = sweeps.expand(parse_spec(dict(values)).model_dump(mode="json"), grid)
+    except GraftError:
+        st.caption(words("shelf.unfinished"))
+        return
+    st.download_button(
+        words("shelf.lines", count=len(specs)),
+        "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in specs),
+        f"{name}.jsonl", "application/jsonl", icon=":material/download:", on_click="ignore",
+        key="shelf.download",
+    )  # fmt: skip
 
 
 def _saved(words: Words, kind: str) -> None:
@@ -99,16 +119,17 @@ def _load(words: Words, owner: str, name: str, offered: Offers) -> None:
     with db.reading() as session:
         found = saved_specs.find(session, owner, name, actor=parts.actor())
     text = words("shelf.loaded", name=name)
-    drafting.begin(words, found.kind, drafting.whole(found.kind, found.values), offered, text)
+    values = drafting.whole(found.kind, found.values)
+    drafting.begin(words, found.kind, values, offered, text, found.grid)
 
 
-def _save(kind: str, values: Mapping[str, Any]) -> None:
+def _save(kind: str, values: Mapping[str, Any], grid: Grid) -> None:
     """Save the form without the job's name, which no second job could have."""
     name = str(st.session_state["shelf.name"]).strip()
     kept = {key: value for key, value in values.items() if key != "name"}
     team = bool(st.session_state["shelf.team"])
     with db.writing() as session:
-        saved_specs.keep(session, name, kind, kept, {}, team=team, actor=parts.actor())
+        saved_specs.keep(session, name, kind, kept, grid, team=team, actor=parts.actor())
     st.session_state[_SAVED] = name
     st.rerun()
 

@@ -57,10 +57,58 @@ def plan(session: Session, specs: Sequence[AnySpec], request: Request) -> list[P
     found = []
     for row, admission in zip(drafted.rows(), drafted.admissions, strict=True):
         job = Job(**row)
-        pool = pool_state.load(session, now, window=WINDOW)
+        pool = _pool(session, now)
         names = _names(session, admission.needs)
         found.append(_planned(session, pool, job, names, now))
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridPlan:
+    """Jobs that are submitted together, as they would be queued now."""
+
+    jobs: int
+    first: Plan
+    #: MiB on each card that the least and the most demanding of them is predicted to take.
+    least_mb: int
+    most_mb: int
+    #: Seconds of all of them together times their cards; None where one's time is not known.
+    gpu_seconds: float | None
+    #: Cards that could hold the most demanding one.
+    cards: list[Card]
+    #: Place and start of the last one; None while it waits for others, or nobody can know.
+    last_place: int | None
+    last_starts_in: float | None
+
+
+def plan_grid(session: Session, specs: Sequence[AnySpec], request: Request) -> GridPlan:
+    """What submitting these specs together now would get: each waits for those before it.
+
+    Raises what submitting raises.
+    """
+    drafted = draft(session, specs, request)
+    now = pool_state.clock(session)
+    rows = [Job(**row | drafted.alike) for row in drafted.varied]
+    needs = [_names(session, admission.needs) for admission in drafted.admissions]
+    first = _planned(session, _pool(session, now), rows[0], needs[0], now)
+    pool = _pool(session, now)
+    # A card that is taken as a whole holds anything: 0 MiB asks for more than any number.
+    largest = max(rows, key=lambda job: job.vram_mb or float("inf"))
+    cards = _cards(session, pool, pool_state.as_waiting(largest).shape)
+    for row in rows:
+        pool.submit(pool_state.as_waiting(row), now)
+    last = None if needs[-1] else reason_of(explain(pool, rows[-1].id, now))
+    asked = [row.vram_mb for row in rows]
+    seconds = [row.expected_seconds * row.gpus for row in rows]
+    return GridPlan(
+        jobs=len(rows), first=first, least_mb=min(asked), most_mb=max(asked),
+        gpu_seconds=sum(seconds) if all(seconds) else None, cards=cards,
+        last_place=last.place if last else None, last_starts_in=last.starts_in if last else None,
+    )  # fmt: skip
+
+
+def _pool(session: Session, now: float) -> Scheduler:
+    return pool_state.load(session, now, window=WINDOW)
 
 
 def _planned(session: Session, pool: Scheduler, job: Job, needs: list[str], now: float) -> Plan:

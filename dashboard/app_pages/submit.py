@@ -3,18 +3,27 @@
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import address, arrivals, drafting, language, parts, planning, queries, shelf
+from dashboard import (
+    address,
+    arrivals,
+    drafting,
+    language,
+    parts,
+    planning,
+    queries,
+    sending,
+    shelf,
+    sweep_fields,
+)
 from dashboard.forms import Form, Offers, fold
 from dashboard.language import Words
 from dashboard.queries import Choice
-from shared import db, jobs, why
-from shared.config import settings
-from shared.errors import GraftError
-from shared.specs import FUSION_METHODS, SPECS, TRANSFERS, EvaluationSpec, parse_spec
+from dashboard.sweep_fields import Grid
+from shared import db
+from shared.specs import FUSION_METHODS, SPECS, TRANSFERS, EvaluationSpec
 from shared.specs.recipes import RECIPES
-
-_DONE, _CLEAR = "submit.done", "submit.clear"
 
 
 def offers() -> dict[str, list[Choice]]:
@@ -65,9 +74,9 @@ def needs(words: Words, kind: str, offered: Offers) -> bool:
     return True
 
 
-def train(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
+def train(words: Words, offered: Offers, grid: Grid) -> tuple[dict[str, Any], list[str]]:
     """The form of a training; a recipe fills it in."""
-    form = Form(SPECS["train"], "train", words, offered)
+    form = Form(SPECS["train"], "train", words, offered, grid)
     chosen = st.selectbox(
         words("submit.recipe"),
         list(RECIPES),
@@ -94,19 +103,19 @@ def fill_in(form: Form) -> None:
         form.put(RECIPES[chosen].values)
 
 
-def fuse(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
+def fuse(words: Words, offered: Offers, grid: Grid) -> tuple[dict[str, Any], list[str]]:
     """The form of a fusion; the method decides which parameters it has."""
     chosen = st.selectbox(
         words("submit.method"),
         list(FUSION_METHODS),
         format_func=words.codes("method"),
-        key="draft.fuse.method",
+        key=drafting.METHOD,
         persist_state="session",
     )
     st.caption(words(f"method.{chosen}.help"))
     transfer = issubclass(FUSION_METHODS[chosen], TRANSFERS)
-    form = Form(SPECS["fuse"], "fuse", words, offered)
-    own = Form(FUSION_METHODS[chosen], f"fuse.{chosen}", words, offered)
+    form = Form(SPECS["fuse"], "fuse", words, offered, grid)
+    own = Form(FUSION_METHODS[chosen], f"fuse.{chosen}", words, offered, grid)
     values = form.basic(
         leave_out=() if transfer else ("host_base",), only_one=("adapters",) if transfer else ()
     )
@@ -119,12 +128,12 @@ def fuse(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
     return values, form.missing + own.missing
 
 
-def evaluate(words: Words, offered: Offers) -> tuple[dict[str, Any], list[str]]:
+def evaluate(words: Words, offered: Offers, grid: Grid) -> tuple[dict[str, Any], list[str]]:
     """The form of an evaluation; it offers the adapters of the chosen base."""
     base = st.session_state.get("draft.evaluate.base_model")
     mine = [each for each in offered["adapter"] if not base or each.base in ("", base)]
     own = {"adapter": mine, "baseline": [Choice(arm) for arm in drafted_arms()]}
-    form = Form(SPECS["evaluate"], "evaluate", words, {**offered, **own})
+    form = Form(SPECS["evaluate"], "evaluate", words, {**offered, **own}, grid)
     values = form.basic() | fold(words, "evaluate", form)["evaluate"]
     return values | {"kind": "evaluate"}, form.missing
 
@@ -140,89 +149,75 @@ def drafted_arms() -> list[str]:
 FORMS = {"train": train, "fuse": fuse, "evaluate": evaluate}
 
 
-def send(words: Words, values: dict[str, Any]) -> None:
-    """Submit the spec, or say what is wrong with it."""
-    try:
-        job = jobs.submit(parse_spec(values), actor=parts.actor(), project=settings().project)
-    except GraftError as problem:
-        parts.failure(problem, words)
-        return
-    st.session_state[_DONE] = job.id
-    st.session_state[_CLEAR] = f"draft.{job.kind}.name"
-    drafting.forget_note()
-    st.rerun()
+def bar(words: Words) -> tuple[str, DeltaGenerator, bool]:
+    """The kind of job, a place for the shelf, and whether to start over."""
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        kind = choose_kind(words)
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            place = st.container(width="content")
+            over = st.button(
+                words("submit.over"), icon=":material/restart_alt:", type="tertiary",
+                key="submit.over",
+            )  # fmt: skip
+    return kind, place, over
 
 
-def confirmation(words: Words, kind: str) -> None:
-    """Where the job that this form just submitted stands."""
-    job_id = st.session_state.get(_DONE)
-    if job_id is None:
-        return
-    with db.reading() as session:
-        job = jobs.find(session, job_id)
-        place = why.place(session, job)
-    if job.kind != kind:
-        return
-    text = (
-        words("submit.running", name=job.name, state=words.code("state", job.state))
-        if place is None
-        else words("submit.queued", name=job.name, place=parts.ordinal(place, words))
-    )
-    with st.container(horizontal=True, vertical_alignment="center", border=True):
-        st.badge(text, icon=":material/check:", color="green")
-        st.page_link(
-            "app_pages/job.py",
-            label=words("submit.open"),
-            icon=":material/arrow_forward:",
-            query_params={"id": job.id},
+def form(words: Words, kind: str, offered: Offers) -> tuple[dict[str, Any], Grid, list[str]]:
+    """The fields and their values, the grid, and the titles of what is missing."""
+    method = drafting.method(kind)
+    grid = sweep_fields.read(kind, method)
+    with st.container(border=True):
+        values, missing = FORMS[kind](words, offered, grid)
+        # The method may have been changed by this very run.
+        sweep_fields.draw(words, kind, drafting.method(kind), offered)
+    missing += [words("sweep.values", field=name) for name, given in grid.items() if not given]
+    return values, grid, missing
+
+
+def ask(words: Words, kind: str, values: dict[str, Any], grid: Grid, missing: list[str]) -> None:
+    """Submit, or plan first; several jobs are counted on the button."""
+    count = sweep_fields.count(grid)
+    label = words("submit.send.many", count=count) if grid else words("submit.send")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        sent = st.button(
+            label, type="primary", icon=":material/send:", key=f"submit.send.{kind}"
+        )  # fmt: skip
+        planned = st.button(
+            words("plan.show"), icon=":material/query_stats:", key=f"submit.plan.{kind}"
         )
+        sweep_fields.total(words, grid)
+    if (sent or planned) and missing:
+        st.error(words("submit.missing", fields=", ".join(missing)), icon=":material/error:")
+    elif sent:
+        sending.send(words, values, grid)
+    elif planned:
+        planning.show(words, values, grid)
 
 
 def main() -> None:
     """Draw the page."""
     words = language.words()
     parts.header(words("submit.title"), lead=words("submit.lead"))
-    if (key := st.session_state.pop(_CLEAR, None)) is not None:
-        st.session_state[key] = ""
+    sending.clear_name()
     offered = offers()
     arrivals.take(words, offered)
     shelf.take(words, offered)
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-    ):
-        kind = choose_kind(words)
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            kept = st.container(width="content")
-            over = st.button(
-                words("submit.over"), icon=":material/restart_alt:", type="tertiary",
-                key="submit.over",
-            )  # fmt: skip
-    confirmation(words, kind)
+    kind, place, over = bar(words)
+    sending.confirmation(words, kind)
     if not needs(words, kind, offered):
         return
     drafting.restore(words, kind, offered)
     if over:
         drafting.start_over(words, kind, offered)
     drafting.note(words, kind, offered)
-    with st.container(border=True):
-        values, missing = FORMS[kind](words, offered)
-    drafting.keep(kind, values)
-    with kept:
-        shelf.shelf(words, kind, values)
-    planning.command(words, values)
-    with st.container(horizontal=True):
-        sent = st.button(
-            words("submit.send"), type="primary", icon=":material/send:", key=f"submit.send.{kind}"
-        )
-        planned = st.button(
-            words("plan.show"), icon=":material/query_stats:", key=f"submit.plan.{kind}"
-        )
-    if (sent or planned) and missing:
-        st.error(words("submit.missing", fields=", ".join(missing)), icon=":material/error:")
-    elif sent:
-        send(words, values)
-    elif planned:
-        planning.show(words, values)
+    values, grid, missing = form(words, kind, offered)
+    drafting.keep(kind, values, grid)
+    with place:
+        shelf.shelf(words, kind, values, grid)
+    planning.command(words, values, grid)
+    ask(words, kind, values, grid, missing)
 
 
 main()

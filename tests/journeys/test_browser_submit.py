@@ -77,6 +77,27 @@ def test_a_job_is_cloned_changed_found_again_after_a_reload_and_saved(served: Vi
     page.context.close()
 
 
+def test_several_values_become_a_grid_whose_jobs_are_listed_together(served: Visitor) -> None:
+    page = served.open(f"/submit?like={_id('second')}", "zh")
+    heading(page, "新建任务")
+    page.get_by_text("尝试多个取值").click()
+    fields = page.get_by_role("combobox", name="字段")
+    fields.click()
+    fields.fill("rank")
+    page.get_by_role("option", name="· rank").click()
+    page.keyboard.press("Escape")
+    values = page.get_by_role("textbox", name="秩的取值")
+    values.fill("2，4")
+    values.press("Enter")
+    expect(page.get_by_test_id("stCode")).to_contain_text("--sweep=rank=2,4")
+    press(page, "提交 2 个任务")
+    page.get_by_role("link", name="查看全部").click()
+    heading(page, "任务")
+    expect(page.get_by_text("第 1–2 条，共 2 条")).to_be_visible()
+    healthy(page)
+    page.context.close()
+
+
 def _id(name: str) -> str:
     with db.reading() as session:
         return jobs.find(session, name).id
