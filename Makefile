@@ -74,5 +74,5 @@ $(VENV)/.installed: pyproject.toml requirements.lock | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml requirements.lock | $(VENV)/bin/python
 	@echo 'installing Graft and its test tools into $(VENV)'
-	@$(INSTALL) '.[worker,dashboard,embedded,s3,test]'
+	@$(INSTALL) '.[worker,dashboard,oidc,embedded,s3,test]'
 	@touch $(VENV)/.installed $@

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from dashboard import oidc
 from dashboard.visitor import require_protection
 from shared import schema
 from shared.config import settings
@@ -18,7 +19,7 @@ def command() -> list[str]:
     return [
         sys.executable, "-m", "streamlit", "run", str(APP),
         "--server.address", settings().dashboard_address,
-        "--server.port", str(settings().dashboard_port),
+        "--server.port", str(settings().dashboard_port), *oidc.arguments(),
     ]  # fmt: skip
 
 
@@ -27,10 +28,10 @@ def main() -> None:
     try:
         schema.check()
         require_protection()
+        arguments = command()
     except GraftError as problem:
         sys.stderr.write(problem.message(language()) + "\n")
         sys.exit(problem.exit_code)
-    arguments = command()
     os.execv(arguments[0], arguments)
 
 

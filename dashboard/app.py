@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import language, parts
-from shared.errors import Unauthenticated
+from shared.errors import NoAccount, Unauthenticated
 
 STATIC = Path(__file__).with_name("static")
 #: (page, icon, is it in the menu); the first one is the start page.
@@ -51,7 +51,7 @@ def main() -> None:
     with parts.guard(words):
         try:
             parts.actor()
-        except Unauthenticated as stranger:
+        except (Unauthenticated, NoAccount) as stranger:
             parts.ask_to_sign_in(words, stranger)
             return
         page.run()

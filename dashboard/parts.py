@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from dashboard import language, visitor
+from dashboard import language, oidc, visitor
 from dashboard.language import Words
 from shared import schema
 from shared.errors import GraftError, NotReachable, both
@@ -40,14 +40,15 @@ def user() -> str:
     return actor().user
 
 
-def header(title: str, *, lead: str = "") -> None:
-    """The page's heading, with the language switch at its right."""
+def header(title: str, *, lead: str = "", person: bool = True) -> None:
+    """The page's heading, with the language switch at its right, and who signed in."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            signed_in()
+            if person:
+                signed_in()
             language.switch()
     if lead:
         st.caption(lead)
@@ -55,16 +56,24 @@ def header(title: str, *, lead: str = "") -> None:
 
 def signed_in() -> None:
     """Who signed in, and the way out; nothing for the one user of a machine."""
-    if visitor.session_text():
-        words = language.words()
+    words = language.words()
+    if oidc.signed_in():
+        st.caption(plain(user()), width="content")
+        st.button(words("people.sign_out"), type="tertiary", on_click=st.logout, key="sign-out")
+    elif visitor.session_text():
         st.caption(plain(user()), width="content")
         st.html(f'<a href="/sign-out">{words("people.sign_out")}</a>', width="content")
 
 
 def ask_to_sign_in(words: Words, problem: GraftError) -> None:
     """What somebody sees who has to sign in first."""
-    header(words("people.sign_in"))
+    header(words("people.sign_in"), person=False)
     st.info(plain(problem.message(words.language)), icon=":material/lock:")
+    if oidc.signed_in():
+        st.button(words("people.other"), icon=":material/logout:", on_click=st.logout)
+        return
+    if oidc.file() is not None:
+        st.button(words("people.oidc"), type="primary", icon=":material/key:", on_click=st.login)
     st.html(f'<a href="/sign-in">{words("people.sign_in")}</a>')
 
 

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import streamlit as st
 from sqlmodel import select
 
+from dashboard import oidc
 from shared import db
 from shared.config import settings
 from shared.errors import OpenToOthers, Unauthenticated, both
@@ -16,7 +17,13 @@ COOKIE = "graft_session"
 
 
 def actor() -> Actor:
-    """Who is acting. Raises Unauthenticated where people have accounts and nobody signed in."""
+    """Who is acting.
+
+    Raises Unauthenticated where people have accounts and nobody signed in, NoAccount for somebody
+    whom the provider knows and we do not.
+    """
+    if oidc.signed_in():
+        return oidc.actor()
     if text := session_text():
         return sessions.actor_of(text)
     if sign_in_needed():
@@ -44,7 +51,7 @@ def require_protection() -> None:
     if is_loopback(address):
         return
     with db.reading() as session:
-        if not accounts.any_can_sign_in(session):
+        if not accounts.any_can_sign_in(session, oidc=oidc.file() is not None):
             raise OpenToOthers(address=address)
 
 

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 HEADER = """\
 # The exact versions Graft is built and tested with: every package that the extras worker,
-# dashboard, embedded, s3 and test bring in on Linux, and nothing else. Used as constraints
+# dashboard, oidc, embedded, s3 and test bring in on Linux, and nothing else. Used as constraints
 # (pip install -c), so that each extra installs only its own part. Written by `make lock`.
 """
 #: Extras that pin what they need themselves and are installed by who wants them.

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     #: Labels of this host, separated by commas, that jobs can ask for.
     host_labels: str = ""
 
+    #: A file that names an OpenID Connect provider (docs/people.md); empty means `home`/oidc.toml.
+    oidc_file: str = ""
     dashboard_address: str = "127.0.0.1"
     dashboard_port: int = 8501
 
@@ -73,6 +75,11 @@ class Settings(BaseSettings):
     def store(self) -> str:
         """The artifact store's URL or folder in force."""
         return self.store_url or str(self.root / "store")
+
+    @property
+    def oidc(self) -> Path:
+        """Where the OpenID Connect provider is named, if it is."""
+        return Path(self.oidc_file).expanduser() if self.oidc_file else self.root / "oidc.toml"
 
     @property
     def worker_lock(self) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -14,10 +15,17 @@ LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
 Open = Callable[..., AppTest]
 
 
-def draw(page: str, language: Language = "en", **query: str) -> AppTest:
-    """`draw("compare", "zh", name="first-look")`: a page as a visitor of that language sees it."""
+def draw(
+    page: str, language: Language = "en", user: dict[str, Any] | None = None, **query: str
+) -> AppTest:
+    """`draw("compare", "zh", name="first-look")`: a page as a visitor of that language sees it.
+
+    `user` is what an OpenID Connect provider says of them.
+    """
     app = AppTest.from_file(str(APP), default_timeout=60)
     app.context = {"locale": LOCALES[language], "timezone": "UTC"}
+    if user is not None:
+        app.user = user
     if page != "jobs":
         app.switch_page(f"app_pages/{page}.py")
     for name, value in query.items():

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -118,7 +119,8 @@ def badge(page: Page, text: str) -> Locator:
     return page.get_by_test_id("stMarkdown").filter(has_text=re.compile(rf"{text}$")).first
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -127,23 +129,28 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     """`python -m dashboard` on a pool that has been used."""
-    home, port = tmp_path_factory.mktemp("served"), _free_port()
+    home, port = tmp_path_factory.mktemp("served"), free_port()
     with pytest.MonkeyPatch.context() as patch:
         pools.use(patch, home, dashboard_port=str(port), user=filled.USER)
         schema.upgrade()
         filled.fill(home)
-        with (home / "dashboard.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dashboard"], cwd=home, stdout=log, stderr=log
-            )
-        try:
-            until(lambda: _answers(port) or process.poll() is not None, "the dashboard answers")
-            assert process.poll() is None, (home / "dashboard.log").read_text()
+        with running([sys.executable, "-m", "dashboard"], port, home / "dashboard.log"):
             yield Visitor(browser, f"http://127.0.0.1:{port}")
-        finally:
-            process.terminate()
-            process.wait(20)
-            pools.forget()
+        pools.forget()
+
+
+@contextmanager
+def running(command: list[str], port: int, log: Path) -> Iterator[None]:
+    """A server that listens at that port of this machine, until the block ends."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, cwd=log.parent, stdout=file, stderr=file)
+    try:
+        until(lambda: _answers(port) or process.poll() is not None, f"{command} answers")
+        assert process.poll() is None, log.read_text()
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def _answers(port: int) -> bool:

@@ -72,12 +72,19 @@ def _shown(each: Account) -> dict[str, Any]:
     "--password-stdin", is_flag=True,
     help=say("Read the password from standard input.", "从标准输入读取密码。"),
 )  # fmt: skip
-def add(name: str, role: str, password_stdin: bool) -> None:
+@click.option(
+    "--identity",
+    help=say(
+        "Sign in at the OIDC provider instead: an e-mail address, or sub: and its number.",
+        "改由 OIDC 提供方登录：邮箱地址，或 sub: 加其编号。",
+    ),
+)
+def add(name: str, role: str, password_stdin: bool, identity: str | None) -> None:
     require_database()
-    password = _password(password_stdin)
+    password = _password(password_stdin) if password_stdin or not identity else None
     with db.writing() as session:
         made = account_service.create(
-            session, name, Role(role), actor=local_actor(), password=password
+            session, name, Role(role), actor=local_actor(), password=password, identity=identity
         )
     emit(_shown(made), f"{made.name} ({Role(made.role).words[language()]})")
 
@@ -92,6 +99,23 @@ def password(name: str, password_stdin: bool) -> None:
     given = _password(password_stdin)
     with db.writing() as session:
         emit(_shown(account_service.set_password(session, name, given, actor=local_actor())), name)
+
+
+@accounts.command(
+    "identity",
+    help=say(
+        "Whom the OIDC provider vouches for: an e-mail address, or sub: and its number; none ends "
+        "it.",
+        "OIDC 提供方所确认的身份：邮箱地址，或 sub: 加其编号；不给则取消。",
+    ),
+)
+@click.argument("name")
+@click.argument("identity", default="")
+def identity_of(name: str, identity: str) -> None:
+    require_database()
+    with db.writing() as session:
+        changed = account_service.set_identity(session, name, identity, actor=local_actor())
+    emit(_shown(changed), f"{name}: {_way(changed)}")
 
 
 def _password(from_stdin: bool) -> str:

@@ -70,8 +70,10 @@ from shared.errors.machines import (
 )
 from shared.errors.people import (
     BadAccount,
+    BadOidc,
     Forbidden,
     LastAdmin,
+    NoAccount,
     OpenToOthers,
     TooManyFailures,
     Unauthenticated,
@@ -139,6 +141,7 @@ __all__ = [
     "BadJson",
     "BadLimit",
     "BadName",
+    "BadOidc",
     "BadParquet",
     "BadRows",
     "BadSweep",
@@ -175,6 +178,7 @@ __all__ = [
     "LastAdmin",
     "LowDisk",
     "NameTaken",
+    "NoAccount",
     "NoAnswers",
     "NoHeader",
     "NoOp",

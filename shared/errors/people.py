@@ -16,6 +16,25 @@ class Unauthenticated(UserError):
     zh = "您尚未登录：{problem}。请重新登录，或用 `graft tokens new` 生成新令牌。"
 
 
+class NoAccount(UserError):
+    """Your provider vouched for {identity}, but no account here has that identity, or it is
+    disabled. Ask an admin for `graft accounts identity NAME {identity}`, or sign in as somebody
+    else."""
+
+    zh = (
+        "身份提供方已确认您是 {identity}，但此处没有对应的账号，或账号已停用。"
+        "请让管理员运行 `graft accounts identity 名称 {identity}`，或换一个身份登录。"
+    )
+
+
+class BadOidc(UserError):
+    """{path} does not name an OpenID Connect provider: {problem}. docs/people.md shows what it
+    holds."""
+
+    zh = "{path} 未能说明 OpenID Connect 提供方：{problem}。内容见 docs/people.md。"
+    exit_code = 2
+
+
 class OpenToOthers(UserError):
     """At {address} others than this machine's user could reach the dashboard, and nobody can
     sign in yet. Make an account first, `graft accounts add NAME --role admin`, or serve it at

@@ -1,14 +1,16 @@
 """Accounts of a team: made and changed by admins, and signed in to with a password or by OIDC."""
 
 import re
+from collections.abc import Sequence
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, or_, select
 
 from shared import db, events
 from shared.clock import db_now
 from shared.errors import BadAccount, LastAdmin, NameTaken, UnknownAccount, both
 from shared.people import passwords, throttle
 from shared.people.actors import Actor, Role
+from shared.people.identities import plain
 from shared.people.permissions import Action, authorise
 from shared.tables import Account
 
@@ -41,7 +43,7 @@ def create(
     if identity and _by_identity(session, identity) is not None:
         raise NameTaken(thing=both("identity", "身份"), name=identity)
     made = Account(
-        name=name, role=role, identity=_plain(identity) if identity else None,
+        name=name, role=role, identity=plain(identity) if identity else None,
         password_hash=None if password is None else passwords.hashed(password, name=name),
         created_at=session.scalar(select(db_now())) or 0.0,
     )  # fmt: skip
@@ -104,11 +106,27 @@ def find(session: Session, name: str) -> Account:
     return account
 
 
-def any_can_sign_in(session: Session) -> bool:
-    """Whether somebody could sign in with a password."""
-    ready = select(Account.name).where(
-        col(Account.password_hash).is_not(None), col(Account.disabled).is_(False)
-    )
+def set_identity(session: Session, name: str, identity: str, *, actor: Actor) -> Account:
+    """Whom the OIDC provider vouches for when this account signs in; empty for nobody.
+
+    Raises Forbidden, UnknownAccount, NameTaken.
+    """
+    authorise(actor, Action.MANAGE_PEOPLE)
+    account = find(session, name)
+    other = _by_identity(session, identity) if identity else None
+    if other is not None and other.name != name:
+        raise NameTaken(thing=both("identity", "身份"), name=identity)
+    account.identity = plain(identity) if identity else None
+    events.record(session, "identity-changed", actor=actor.user, name=name)
+    return account
+
+
+def any_can_sign_in(session: Session, *, oidc: bool = False) -> bool:
+    """Whether somebody could sign in with a password, or, where there is one, by a provider."""
+    way = col(Account.password_hash).is_not(None)
+    if oidc:
+        way = or_(way, col(Account.identity).is_not(None))
+    ready = select(Account.name).where(way, col(Account.disabled).is_(False))
     return session.exec(ready.limit(1)).first() is not None
 
 
@@ -134,20 +152,20 @@ def signed_in(name: str, password: str) -> Actor | None:
     return Actor(account.name, Role(account.role))
 
 
-def actor_of_identity(session: Session, identity: str) -> Actor | None:
-    """Whose identity the OIDC provider vouched for; None for strangers and disabled accounts."""
-    account = _by_identity(session, identity)
-    if account is None or account.disabled:
-        return None
-    return Actor(account.name, Role(account.role))
+def actor_of_identities(session: Session, identities: Sequence[str]) -> Actor | None:
+    """Whom the OIDC provider vouched for, by the first identity that an account has.
+
+    None for strangers and disabled accounts.
+    """
+    for identity in identities:
+        account = _by_identity(session, identity)
+        if account is not None:
+            return None if account.disabled else Actor(account.name, Role(account.role))
+    return None
 
 
 def _by_identity(session: Session, identity: str) -> Account | None:
-    return session.exec(select(Account).where(Account.identity == _plain(identity))).first()
-
-
-def _plain(identity: str) -> str:
-    return identity.strip().casefold()
+    return session.exec(select(Account).where(Account.identity == plain(identity))).first()
 
 
 def _require_another_admin(session: Session, account: Account) -> None:

@@ -69,7 +69,7 @@ _PERSONAL = {
     Action.KEEP_DRAFT,
 }
 
-_WORDS: dict[Action, Both] = {
+WORDS: dict[Action, Both] = {
     Action.READ: both("look at the pool", "查看资源池"),
     Action.SUBMIT: both("submit jobs", "提交任务"),
     Action.COMPARE: both("submit evaluations", "提交评测"),
@@ -124,7 +124,7 @@ def authorise(actor: Actor, action: Action, *, owner: str | None = None) -> None
     if may(actor, action, owner=owner):
         return
     allowed = _allowed(action, owner)
-    raise Forbidden(user=actor.user, role=actor.role.words, action=_WORDS[action], allowed=allowed)
+    raise Forbidden(user=actor.user, role=actor.role.words, action=WORDS[action], allowed=allowed)
 
 
 def _allowed(action: Action, owner: str | None) -> Both:

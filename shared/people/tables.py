@@ -14,7 +14,7 @@ class Account(SQLModel, table=True):
     role: str
     #: Argon2id with its parameters; none for who signs in elsewhere.
     password_hash: str | None = Field(default=None, sa_column=Column(Text))
-    #: What the OIDC provider calls them; see `Settings.oidc_claim`.
+    #: Whom the OIDC provider vouches for: an e-mail address, or `sub:` and the provider's number.
     identity: str | None = Field(default=None, unique=True)
     disabled: bool = False
     created_at: float = time_column(0.0)

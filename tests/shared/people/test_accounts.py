@@ -36,8 +36,9 @@ def test_the_right_password_signs_in_and_nothing_else_does(database: str) -> Non
     with db.reading() as session:
         assert session.get_one(Account, "ann").signed_in_at is not None
         assert PASSWORD not in (session.get_one(Account, "ann").password_hash or "")
-        assert accounts.actor_of_identity(session, "sso@example.ORG") == Actor("sso", Role.ADMIN)
-        assert accounts.actor_of_identity(session, "x@example.org") is None
+        known = ["sub:unknown", "sso@example.ORG"]
+        assert accounts.actor_of_identities(session, known) == Actor("sso", Role.ADMIN)
+        assert accounts.actor_of_identities(session, ["x@example.org"]) is None
 
 
 def test_a_disabled_account_gets_in_neither_way(sqlite: str) -> None:
@@ -46,8 +47,8 @@ def test_a_disabled_account_gets_in_neither_way(sqlite: str) -> None:
         accounts.disable(session, "ann", actor=ROOT)
     assert accounts.signed_in("ann", PASSWORD) is None
     with db.writing() as session:
-        assert accounts.actor_of_identity(session, "a@b") is None
-        assert not accounts.any_can_sign_in(session)
+        assert accounts.actor_of_identities(session, ["a@b"]) is None
+        assert not accounts.any_can_sign_in(session, oidc=True)
         accounts.disable(session, "ann", actor=ROOT, disabled=False)
     assert accounts.signed_in("ann", PASSWORD) == ANN
 
@@ -152,3 +153,25 @@ def test_members_manage_nobody_but_themselves(sqlite: str) -> None:
         ):
             with pytest.raises(Forbidden):
                 change()
+
+
+def test_an_identity_is_one_accounts_and_can_be_given_and_taken(sqlite: str) -> None:
+    with db.writing() as session:
+        accounts.create(session, "ann", Role.MEMBER, actor=ROOT, identity="sub:Ab1")
+        _add(session, "bo")
+        with pytest.raises(NameTaken):
+            accounts.set_identity(session, "bo", "sub:Ab1", actor=ROOT)
+        with pytest.raises(Forbidden):
+            accounts.set_identity(session, "ann", "a@b", actor=ANN)
+        # A provider's numbers differ by the case of their letters too.
+        accounts.set_identity(session, "bo", "sub:aB1", actor=ROOT)
+        assert accounts.actor_of_identities(session, ["sub:aB1"]) == Actor("bo", Role.MEMBER)
+        accounts.set_identity(session, "bo", "", actor=ROOT)
+        assert accounts.actor_of_identities(session, ["sub:aB1"]) is None
+
+
+def test_who_has_an_identity_alone_can_sign_in_where_there_is_a_provider(sqlite: str) -> None:
+    with db.writing() as session:
+        accounts.create(session, "ann", Role.MEMBER, actor=ROOT, identity="a@b")
+        assert not accounts.any_can_sign_in(session)
+        assert accounts.any_can_sign_in(session, oidc=True)

@@ -102,6 +102,7 @@ ADMINS: dict[str, Try] = {
         s, "user", "ann", limits.Change(queued=99), actor=a
     ),
     "people.accounts.create": lambda s, a: accounts.create(s, "new", Role.ADMIN, actor=a),
+    "people.accounts.set_identity": lambda s, a: accounts.set_identity(s, "ann", "x@y", actor=a),
     "people.accounts.set_role": lambda s, a: accounts.set_role(s, "ann", Role.ADMIN, actor=a),
     "people.accounts.disable": lambda s, a: accounts.disable(s, "ann", actor=a),
     "people.tokens.forget_ended": lambda s, a: tokens.forget_ended(s, actor=a),
