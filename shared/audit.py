@@ -8,10 +8,13 @@ make the whole pool wait in one line.
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func
+from sqlalchemy import select as choose
 from sqlmodel import Session, SQLModel, col, select
 
 from shared import db
@@ -20,7 +23,14 @@ from shared.errors import EventDeleted, EventEdited, GraftError, HeadLost, SealM
 from shared.tables import Event, EventSeal
 
 #: Events sealed in one transaction, and rows verified in one read.
-BATCH = 2000
+BATCH = 500
+#: Links after which a sealing thread lets others of its process run: a host has jobs to start.
+_BREATH = 32
+#: The columns that are sealed.
+_CONTENT = [
+    SQLModel.metadata.tables["event"].c[name]
+    for name in ("seq", "at", "actor", "job_id", "kind", "data")
+]
 #: A transaction may commit after others that took later numbers; this many are looked at again.
 _OVERLAP = 10_000
 
@@ -37,7 +47,7 @@ class Report:
     broken: GraftError | None
 
 
-def link(event: Event, previous: str) -> str:
+def link(event: Any, previous: str) -> str:
     """The hash of an event after the one whose hash is `previous`, in hexadecimal."""
     content = [event.seq, event.at, event.actor, event.job_id, event.kind, event.data]
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -56,33 +66,39 @@ class Sealer:
 
     def seal(self) -> int:
         """Seal what has been committed and is not sealed; return how many events that were."""
-        total = 0
+        total, after = 0, self._done
         while True:
-            sealed = self._seal_batch()
+            sealed, newest = self._seal_batch(after)
             total += sealed
+            self._done = max(self._done, newest - _OVERLAP)
             if sealed < BATCH:
                 return total
+            # What commits late below is found by the next call.
+            after = newest
 
-    def _seal_batch(self) -> int:
+    def _seal_batch(self, after: int) -> tuple[int, int]:
+        """Seal some events above that number; how many, and the newest that is sealed."""
         with db.reading() as session:
             newest_first = select(EventSeal).order_by(col(EventSeal.position).desc())
             # Without the limit the driver would fetch the whole chain to look at its end.
             last = session.exec(newest_first.limit(1)).first()
-            query = select(Event).where(_is_unsealed(), col(Event.seq) > self._done)
-            waiting = session.exec(query.order_by(col(Event.seq)).limit(BATCH)).all()
+            query = choose(*_CONTENT).where(_is_unsealed(), col(Event.seq) > after)
+            waiting = session.connection().execute(query.order_by(col(Event.seq)).limit(BATCH))
+            events = waiting.all()
         position, previous = (last.position, last.hash) if last else (0, "")
         rows = []
-        for event in waiting:
+        for event in events:
             position += 1
             seal = {"position": position, "seq": event.seq, "previous": previous}
             previous = link(event, previous)
             rows.append(seal | {"hash": previous})
+            if position % _BREATH == 0:
+                time.sleep(0.0005)
         if rows:
             with db.writing() as session:
                 insert_rows(session, SQLModel.metadata.tables["eventseal"], rows)
         newest = rows[-1]["seq"] if rows else last.seq if last else 0
-        self._done = max(self._done, newest - _OVERLAP)
-        return len(rows)
+        return len(rows), newest
 
 
 def _is_unsealed() -> ColumnElement[bool]:

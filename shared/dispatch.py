@@ -22,9 +22,10 @@ from shared.scheduling.preemption import victims
 
 #: Any fixed number: the key of the planning lock on PostgreSQL.
 _PLANNING = 0x706C616E
-#: Jobs of each owner that are read at first, and how many of them must be left over: behind those
-#: that do not fit there may be others that do.
-_FIRST, _BEHIND = 12, 8
+#: How many jobs of each owner must be left over of those that were read: behind those that do not
+#: fit there may be others that do. And how many are read where nobody says how many will start.
+BEHIND = 8
+FIRST = 12
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Dispatch:
     elsewhere: set[str] = field(default_factory=set)
     #: Another look may find more: a job was gone meanwhile, or an owner has more than were read.
     more: bool = False
+    #: What one owner got at most: how many of each are worth reading the next time.
+    most: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,20 @@ def dispatch(
     device: str,
     lease_seconds: float,
     window: int = 32,
+    first: int = FIRST,
     closed: Collection[int] = (),
     turn: Turn | None = None,
 ) -> Dispatch:
     """Claim every job that should start on this host now. Commit before acting on the claims.
 
     `window` is how many jobs of each owner are looked at; it should be at least the host's cards.
-    So many are read only where an owner gets so much that the first few would not do.
+    The `first` of them are read, and all only where an owner gets so much that those do not do.
     `closed` are cards that something outside the pool holds. Where the first job does not fit, the
     jobs that have to give way to it are asked to. `turn` is what `take_turn` gave, if it was asked.
     """
     now = (turn or take_turn(session, host)).now
-    pool, placed, most = _decide(session, now, min(_FIRST, window), host, closed)
-    if most > _FIRST - _BEHIND and window > _FIRST:
+    pool, placed, most = _decide(session, now, min(first, window), host, closed)
+    if most > first - BEHIND and window > first:
         pool, placed, most = _decide(session, now, window, host, closed)
     mine = [
         Choice(job_id=each.job.id, cards=each.cards, share=each.share)
@@ -82,7 +86,7 @@ def dispatch(
             )
     claims = leases.claim(session, mine, host=host, device=device, lease_seconds=lease_seconds)
     more = len(claims) < len(mine) or most >= window
-    return Dispatch(claims, {each.host for each in placed} - {host}, more)
+    return Dispatch(claims, {each.host for each in placed} - {host}, more, most)
 
 
 def _decide(

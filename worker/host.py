@@ -3,6 +3,7 @@
 import gc
 import logging
 import random
+import sys
 import threading
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -10,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from shared import db, leases, queue
 from shared.claims import Claim
 from shared.config import settings
-from shared.dispatch import dispatch, take_turn
+from shared.dispatch import BEHIND, FIRST, dispatch, take_turn
 from shared.donors import base_of
 from worker import adoption, registration, room, sweeper
 from worker.cards import Cards, release
@@ -21,8 +22,6 @@ from worker.runners import Runners
 from worker.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
-#: Jobs of each owner that are looked at, beside one a free card: behind those that do not fit.
-_WINDOW = 8
 #: How long a look waits for attempts that are over to give their cards back.
 _LEAVING_SECONDS = 0.05
 #: Between two looks at what the jobs' cards do.
@@ -41,6 +40,8 @@ class HostAgent:
         self._busy: list[Supervisor] = []
         self._cards = Cards(self.devices)
         self._incarnation = ""
+        #: What one owner got at most at the last look.
+        self._most = 0
         #: Set when the next worker shall take over what runs.
         self.leaving = threading.Event()
         self._inherited = adoption.children()
@@ -86,9 +87,7 @@ class HostAgent:
                     self.devices.device)  # fmt: skip
         try:
             self.runners.warm_up(self.stopping.is_set)
-            # What is loaded by now stays: searching it for garbage would make looks wait.
-            gc.collect()
-            gc.freeze()
+            _stay_responsive()
             self._claim_until_stopped()
         finally:
             self.stopping.set()
@@ -177,10 +176,12 @@ class HostAgent:
                 host=settings().host_name,
                 device=self.devices.device,
                 lease_seconds=settings().lease_seconds,
-                window=self._free() + _WINDOW,
+                window=self._free() + BEHIND,
+                first=max(FIRST, self._most + BEHIND),
                 closed=closed,
                 turn=turn,
             )
+            self._most = found.most
             used = [base_of(claim.spec) for claim in found.claims]
             registration.remember_bases(session, turn.bases, used)
         for claim in found.claims:
@@ -272,3 +273,12 @@ class HostAgent:
                 else:
                     supervisor.host_stopping.set()
             self._slots.wait_for(lambda: not self._busy)
+
+
+def _stay_responsive() -> None:
+    """Let a look begin soon, whatever the host's other threads are at."""
+    # What is loaded by now stays; searching it for garbage stops everybody.
+    gc.collect()
+    gc.freeze()
+    # A thread that computes, such as the one that seals events, keeps the others waiting so long.
+    sys.setswitchinterval(0.0005)

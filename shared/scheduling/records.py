@@ -11,9 +11,11 @@ class Owner(NamedTuple):
     user: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a job asks of a host; jobs of one shape fit in exactly the same places."""
+class Shape(NamedTuple):
+    """What a job asks of a host; jobs of one shape fit in exactly the same places.
+
+    A tuple, since most of what the scheduler keeps is looked up by it.
+    """
 
     #: Cards, all of one host.
     gpus: int = 1
