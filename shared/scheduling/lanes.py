@@ -5,8 +5,9 @@ are refreshed lazily, when a lane reaches the top of its heap.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from shared.scheduling.records import Owner, Shape, Waiting
@@ -70,6 +71,10 @@ class Lane:
         return job
 
 
+#: A lane's place in a heap: its key, a number that tells equal keys apart, and the lane.
+Entry = tuple[Key, int, Lane]
+
+
 class Lanes:
     """Every lane, by shape; `top` is the first job of all open shapes."""
 
@@ -79,7 +84,7 @@ class Lanes:
         self._lanes: dict[tuple[Owner, Shape, bool], Lane] = {}
         # A project's share changes with every start of any of its jobs, so it is not in the keys:
         # within a project it makes no difference, and between projects only the tops are compared.
-        self._heaps: dict[Shape, dict[str, list[tuple[Key, int, Lane]]]] = {}
+        self._heaps: dict[Shape, dict[str, list[Entry]]] = {}
         #: How many lanes each shape has.
         self._sizes: dict[Shape, int] = {}
         self._by_owner: dict[Owner, list[Lane]] = {}
@@ -125,7 +130,7 @@ class Lanes:
             heapq.heapify(heap)
         heapq.heappush(heap, entry)
 
-    def _entry(self, lane: Lane, now: float) -> tuple[Key, int, Lane] | None:
+    def _entry(self, lane: Lane, now: float) -> Entry | None:
         head = lane.head()
         if head is None:
             lane.key = None
@@ -184,12 +189,22 @@ class Lanes:
         for shape in shapes:
             for project, heap in self._heaps[shape].items():
                 share = self.accounts.project_share(project)
-                live = {id(lane): lane for key, _, lane in heap if key is lane.key}
-                places = [(lane.key.within(share), lane) for lane in live.values() if lane.key]
-                found += heapq.nsmallest(depth, places, key=_place)
+                live = (lane for key, _, lane in _in_order(heap) if key is lane.key)
+                found += [
+                    (lane.key.within(share), lane) for lane in islice(live, depth) if lane.key
+                ]
         return [lane for _, lane in sorted(found, key=_place)]
 
-    def _first(self, heap: list[tuple[Key, int, Lane]], now: float) -> Lane | None:
+    def headed_by(self, jobs: Iterable[Waiting], now: float) -> list[Lane]:
+        """The lanes of which one of these jobs is the head, in order."""
+        found = {}
+        for job in jobs:
+            lane = self._lanes[job.owner, job.shape, job.preemptible]
+            if lane.key is not None and lane.head() is job:
+                found[self.place_of(job, now)] = lane
+        return [found[place] for place in sorted(found)]
+
+    def _first(self, heap: list[Entry], now: float) -> Lane | None:
         while heap:
             key, _, lane = heap[0]
             if key is not lane.key:
@@ -203,3 +218,14 @@ class Lanes:
 
 def _place(entry: tuple[Place, Lane]) -> Place:
     return entry[0]
+
+
+def _in_order(heap: list[Entry]) -> Iterator[Entry]:
+    """A heap's entries from the smallest on, without taking them; a few cost a few steps."""
+    ahead = [(heap[0], 0)] if heap else []
+    while ahead:
+        entry, place = heapq.heappop(ahead)
+        yield entry
+        for child in (2 * place + 1, 2 * place + 2):
+            if child < len(heap):
+                heapq.heappush(ahead, (heap[child], child))

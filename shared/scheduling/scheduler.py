@@ -50,13 +50,21 @@ class Scheduler:
         self._rooms: dict[Shape, set[int]] = {}
         #: The first job that does not fit, and the cards kept for it.
         self.reservation: Reservation | None = None
+        #: A gap may have appeared: the first jobs of every lane are looked at. Otherwise only those
+        #: that came to the head of a lane since.
         self._worth_backfilling = False
+        self._fresh: list[Waiting] = []
 
     def submit(self, job: Waiting, now: float) -> None:
         """A job joins the queue."""
         self.waiting[job.id] = job
         self.lanes.add(job, now)
-        self._worth_backfilling = self._worth_backfilling or job.limit > 0
+        self._note_fresh(job)
+
+    def _note_fresh(self, job: Waiting | None) -> None:
+        """A job that has a time limit, and so might fill a gap."""
+        if job is not None and job.limit > 0 and self.reservation is not None:
+            self._fresh.append(job)
 
     def withdraw(self, job_id: str, now: float) -> None:
         """A waiting job is cancelled, or its priority changes (submit it again then)."""
@@ -107,6 +115,7 @@ class Scheduler:
         self.accounts.charge(job.owner, used - charged, now)
         for lane in self._at_limit.pop(job.owner.user, []):
             self.lanes.refresh(lane, now)
+            self._note_fresh(lane.head())
         if used < charged:
             # Only a better standing needs work now; a worse one is noticed at the top of a heap.
             self.lanes.refresh_owner(job.owner, now)
@@ -140,9 +149,10 @@ class Scheduler:
         """Start every job that may start now, in order; `prefer` wins among equal hosts."""
         yield from self._promised(now, prefer)
         yield from self._in_order(now, prefer)
-        if self._worth_backfilling:
-            self._worth_backfilling = False
+        if self._worth_backfilling or self._fresh:
             yield from self._backfill(now)
+        self._worth_backfilling = False
+        self._fresh.clear()
 
     def _promised(self, now: float, prefer: str) -> Iterator[Placement]:
         """The job that holds the reservation goes before everything of its level."""
@@ -175,6 +185,7 @@ class Scheduler:
             lane.pop()
             self._start(placement, now)
             self.lanes.refresh(lane, now)
+            self._note_fresh(lane.head())
             yield placement
 
     def _backfill(self, now: float) -> Iterator[Placement]:
@@ -187,7 +198,11 @@ class Scheduler:
             return
         row = reserved.host
         fitting = [shape for shape in self.lanes.shapes() if self.fleet.fits_on(row, shape)]
-        for lane in self.lanes.first(_BACKFILL_DEPTH, fitting):
+        if self._worth_backfilling:
+            lanes = self.lanes.first(_BACKFILL_DEPTH, fitting)
+        else:
+            lanes = self.lanes.headed_by([job for job in self._fresh if job.shape in fitting], now)
+        for lane in lanes:
             job = lane.head()
             if job is None or job.id == reserved.job_id or lane.account.limit(job.shape):
                 continue
