@@ -80,7 +80,7 @@ def training_bytes(params: TrainingSpec, base: BaseSizes) -> float:
     each = 20 + 4 * (params.held_out > 0) + 4 * (params.objective in ("dpo", "auto"))
     tokens = _tokens(params)
     kept = FULL_ACTIVATIONS["fp32" if params.precision == "fp32" else "bf16"]
-    activations = tokens * base.layers * base.hidden_size * kept
+    activations = _kept(params, base, tokens, kept)
     return each * base.parameters + activations + min(tokens, 4096) * base.vocabulary * 6
 
 
@@ -94,13 +94,22 @@ def _training(params: LoraParameters, base: BaseSizes) -> int:
     tokens = _tokens(params)
     # Seven adapted matrices a layer, the MLP's three about four times as wide as the hidden size.
     adapted = base.layers * params.rank * base.hidden_size * (8 + 3 * 5)
-    activations = tokens * base.layers * base.hidden_size * ACTIVATIONS
+    activations = _kept(params, base, tokens, ACTIVATIONS)
     whole = {"none": 0, "both": 2}.get(getattr(params, "also_train", "none"), 1)
     adapted += whole * base.vocabulary * base.hidden_size
     # A head that learns needs all its logits, and their gradients, at once.
     at_once = min(tokens, 4096) if whole == 0 else tokens
     logits = at_once * base.vocabulary * (6 if whole == 0 else 12)
     return 16 * adapted + activations + logits
+
+
+def _kept(params: LoraParameters, base: BaseSizes, tokens: int, each: int) -> int:
+    """Bytes kept for the backward pass, `each` a layer; where layers run twice, one layer's and
+    every layer's input in fp32."""
+    layers = base.layers * each
+    if getattr(params, "recompute", "auto") == "on":
+        layers = each + 4 * base.layers
+    return tokens * base.hidden_size * layers
 
 
 def _rounded(size: float) -> int:

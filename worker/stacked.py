@@ -3,6 +3,12 @@
 The factors of all adapters lie side by side, padded to one rank with zeros. A batch is `block after
 block`, one for each adapter, and each block meets its own factors (as in S-LoRA, arXiv 2311.03285,
 but with equal blocks, so that two batched products do and no kernel is needed).
+
+Why this is not `worker.training.lora`: there factors learn, so they are fp32, of one rank and
+shape, one autograd node with the frozen product, and stand in for PEFT's modules. Here PEFT's
+modules stay, since adapters that cannot be stacked answer through them; ranks and modules differ,
+the scale is in B, rows change their order while they are answered, and a hook adds to what the base
+has computed.
 """
 
 from collections.abc import Iterator, Sequence

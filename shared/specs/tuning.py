@@ -157,6 +157,19 @@ class TuningParameters(Spec):
         group="advanced",
     )
 
+    recompute: Literal["auto", "on", "off"] = parameter(
+        "auto",
+        en=(
+            "Recompute activations",
+            "Layers keep their input alone and run again for the gradient: a third more time, far "
+            "less memory. Auto does so only where memory is short. Does not change the result.",
+        ),
+        zh=(
+            "重新计算激活",
+            "各层只保留输入，求梯度时再算一遍：时间增加约三分之一，内存大减。auto 仅在内存不足时启用。不影响结果。",
+        ),
+        group="advanced",
+    )
     compiled: bool = parameter(
         False,
         en=(

@@ -36,6 +36,15 @@ def test_full_fine_tuning_holds_twenty_bytes_a_weight_and_more_with_rows_held_ou
     assert gib(predict(training(), Base())) < plain / 5
 
 
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+def test_layers_that_run_twice_keep_little(tuning: str) -> None:
+    values = {"tuning": tuning, "micro_batch_size": 16, "max_length": 2048, "objective": "sft"}
+    once = gib(predict(training(**values), Base()))
+    twice = gib(predict(training(**values, recompute="on"), Base()))
+    weights = gib(predict(training(**values | {"micro_batch_size": 1, "max_length": 8}), Base()))
+    assert twice - weights < (once - weights) / 4
+
+
 @pytest.mark.parametrize("spec", [
     EvaluationSpec(name="e", base_model="b", adapters=["x"], benchmarks=["q"]),
     ChatSpec(name="c", base_model="b", adapters=["x"]),

@@ -6,7 +6,7 @@ does is found out by `Learner.of`, never assumed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +84,12 @@ def packed(model: Any, segments: Segments | None, prefix: Prefix | None = None) 
     finally:
         config._attn_implementation = before
         _reading.reset(token)
+
+
+def again(model: Any) -> AbstractContextManager[None]:
+    """A context like the one that this is called in, for layers that run once more later."""
+    reading = _reading.get()
+    return nullcontext() if reading is None else packed(model, *reading)
 
 
 def _attend(

@@ -11,7 +11,7 @@ from torch import nn
 @contextmanager
 def compiled(base: Any, *, wanted: bool = True) -> Iterator[None]:
     """Inside, the decoder's layers run compiled, all from one piece of code."""
-    layers = _layers(base) if wanted else []
+    layers = layers_of(base) if wanted else []
     for layer in layers:
         layer.forward = torch.compile(layer.forward)
     try:
@@ -21,7 +21,8 @@ def compiled(base: Any, *, wanted: bool = True) -> Iterator[None]:
             del layer.forward
 
 
-def _layers(base: Any) -> list[nn.Module]:
+def layers_of(base: Any) -> list[nn.Module]:
+    """A decoder's layers, in order."""
     decoder = getattr(base, base.base_model_prefix)
     lists = [part for part in decoder.children() if isinstance(part, nn.ModuleList)]
     return [layer for part in lists for layer in part]

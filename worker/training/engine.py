@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from shared.errors import Both, Internal, OutOfMemory, both
+from shared.errors import Both, Internal, InvalidSpec, OutOfMemory, both
 from shared.formats import AlpacaRow, Row
 from shared.orders import WorkOrder
 from shared.specs import Learning, TrainingSpec
@@ -27,8 +27,9 @@ from worker.training.learner import Learner
 from worker.training.objectives import Objective, sft
 from worker.training.place import Place, place_of
 from worker.training.prefix import Prefixed, no_prefix
+from worker.training.recomputing import recomputed
 from worker.training.record import facts_of, identity_of
-from worker.training.room import require_room
+from worker.training.room import is_short, require_room
 from worker.training.trainee import Trainee
 
 #: Looks at the rows held out, where the spec does not say after how many steps.
@@ -105,7 +106,10 @@ def train_adapter(
         **_looks(parameters, goal, unseen),
     )
     try:
-        with compiled(model, wanted=getattr(parameters, "compiled", False)):
+        with (
+            compiled(model, wanted=getattr(parameters, "compiled", False)),
+            recomputed(adapted, wanted=_recomputes(learner, course, parameters, place, report)),
+        ):
             standing = loop.run(learner, course, report)
     except torch.OutOfMemoryError as full:
         raise OutOfMemory(detail=str(full).splitlines()[0]) from full
@@ -126,6 +130,40 @@ def train_adapter(
     }
     write_facts(place.out, facts)
     return AdapterResult(place.out, rank, facts)
+
+
+def _recomputes(
+    learner: Learner,
+    course: Course,
+    parameters: TrainingSpec | Learning,
+    place: Place,
+    report: Report,
+) -> bool:
+    """Whether layers run twice to save memory; says so. Raises InvalidSpec where they cannot."""
+    wanted = getattr(parameters, "recompute", "auto")
+    # A cache of keys and values would take a layer's second run for further tokens.
+    cached = bool(learner.model.before(1))
+    if wanted == "on" and cached:
+        problem = both(
+            "a prefix that this base takes as a cache does not allow it; leave it at auto",
+            "此底座以缓存形式接收前缀，无法重新计算；请保留 auto",
+        )
+        raise InvalidSpec(field="recompute", problem=problem)
+    longest = max(len(example.ids) for lesson in course.lessons for example in lesson)
+    short = (
+        wanted == "auto"
+        and not cached
+        and (place.halvings > 0 or is_short(learner.model, course.micro_batch * longest))
+    )
+    if wanted != "on" and not short:
+        return False
+    report.log(
+        both(
+            "layers run twice to save memory (recompute)",
+            "为节省内存，各层会重新计算（recompute）",
+        )
+    )
+    return True
 
 
 def _rank(adapted: Trainee) -> int:

@@ -13,7 +13,7 @@ from worker.training.place import Place
 from worker.training.resuming import Standing
 
 #: Parameters that may differ when a job goes on: they change memory or speed, not the result.
-_FREE = {"micro_batch_size", "compiled"}
+_FREE = {"micro_batch_size", "compiled", "recompute"}
 
 
 def identity_of(

@@ -9,10 +9,12 @@ import torch
 from transformers import AutoConfig
 
 from shared.errors import DoesNotFit, both
-from shared.memory import training_bytes
+from shared.memory import ACTIVATIONS, FULL_ACTIVATIONS, training_bytes
 from shared.orders import BaseFiles
 from shared.specs import TrainingSpec
 from worker.checkpoints import resolve_precision
+from worker.training.full import Full
+from worker.training.trainee import Trainee
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,23 @@ def require_room(base: BaseFiles, device: str, spec: TrainingSpec, halvings: int
         raise DoesNotFit(
             base=base.name, where=where, need=round(need / 2**20), free=round(free / 2**20)
         )
+
+
+def is_short(model: Trainee, tokens: int) -> bool:
+    """Whether what layers keep of so many tokens is more than the device has free.
+
+    Asked before the first step: gradients and moments of what is trained are still to come, too.
+    """
+    text = model.base.config.get_text_config()
+    free = free_bytes(str(model.device))
+    if free is None or not hasattr(text, "num_hidden_layers"):
+        return False
+    whole = isinstance(model, Full)
+    half = model.dtype is not torch.float32
+    each = FULL_ACTIVATIONS["bf16" if half else "fp32"] if whole else ACTIVATIONS * (2 - half)
+    learned = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    kept = tokens * text.num_hidden_layers * text.hidden_size * each
+    return kept + 12 * learned > free
 
 
 def sizes_of(folder: Path) -> Sizes | None:
