@@ -52,8 +52,11 @@ SHAPES = {
 }
 
 
-def measure(side: str, shape: str, device: str) -> dict[str, Any]:
-    """Median of a few steps after warm-up; tokens are real ones, padding is not counted."""
+def measure(side: str, shape: str, device: str, fewer: int = 1) -> dict[str, Any]:
+    """Median of a few steps after warm-up; real tokens a step, padding is not counted.
+
+    `fewer`: a step takes that part of the shape's rows.
+    """
     form = SHAPES[shape]
     began = time.perf_counter()
     torch.manual_seed(0)
@@ -62,7 +65,7 @@ def measure(side: str, shape: str, device: str) -> dict[str, Any]:
         model: Any = AutoModelForCausalLM.from_config(LlamaConfig(**form.config), dtype=dtype)
     model = model.eval().requires_grad_(False)
     draw = random.Random(0)
-    lengths = [draw.randint(form.shortest, form.longest) for _ in range(form.rows)]
+    lengths = [draw.randint(form.shortest, form.longest) for _ in range(max(1, form.rows // fewer))]
     words = form.config["vocab_size"]
     # One token more than is read: the last is only predicted.
     rows = [tuple(draw.randrange(words) for _ in range(length + 1)) for length in lengths]
@@ -76,7 +79,7 @@ def measure(side: str, shape: str, device: str) -> dict[str, Any]:
     names = {"peer": "transformers + PEFT", "compiled": "Graft, layers compiled"}
     return {
         "side": names.get(side, "Graft"),
-        "tokens a step": sum(lengths),
+        "tokens": sum(lengths),
         "step ms": seconds * 1000,
         "tok/s": sum(lengths) / seconds,
         "peak GB": peak,

@@ -118,11 +118,11 @@ def fusion(
     return order
 
 
-def answered(setting: Setting, donor: AdapterFiles, folder: Path) -> Path:
+def answered(setting: Setting, donor: AdapterFiles, folder: Path, temperature: float = 0.0) -> Path:
     """The donor's answers to its training prompts, asked once for all hosts and methods."""
     path = folder / NAME
     if not (folder / "asked").is_file():
-        params = {"method": "refresh"} | setting.teaching
+        params = {"method": "refresh", "temperature": temperature} | setting.teaching
         order = fusion(setting, params, donor, donor.base, folder)
         assert isinstance(order.spec, FusionSpec)
         assert isinstance(order.spec.params, Refresh)

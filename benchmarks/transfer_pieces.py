@@ -17,7 +17,7 @@ from benchmarks.transfer_proxy import proxy_values
 from benchmarks.transfer_rows import rows_of, values_row
 from benchmarks.transfer_tasks import TASKS, Size, Task, files, write
 from benchmarks.transfer_weights import by_weights
-from shared.errors import NoAnswers, NoOp
+from shared.errors import NoAnswers, NoOp, TwoVocabularies
 from shared.orders import AdapterFiles
 
 DONOR = "llama-23m"
@@ -37,10 +37,14 @@ WAITS: dict[str, tuple[str, ...]] = {
     "weights": ("donor",),
     "others": ("native", "refresh"),
     "proxy": ("donor",),
+    "sampled answers": ("donor",),
+    "refresh sampled": ("sampled answers",),
+    "shuffled samples": ("sampled answers",),
+    "distil the donor": ("sampled answers",),
     "distil from Procrustes": ("answers",),
 }
 #: Pieces that belong to the donor, not to a host.
-AT_HOME = ("donor", "answers", "base answers")
+AT_HOME = ("donor", "answers", "sampled answers", "base answers")
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,10 @@ class _Bench:
         assert made.folder is not None
         return arms.donor_files(self.setting, self.home, made.folder)
 
-    @property
-    def answers(self) -> Path:
-        return arms.answered(self.setting, self.donor, self.place("answers", DONOR))
+    def answers(self, temperature: float = 0.0) -> Path:
+        """The donor's answers, greedy or sampled; told once for all hosts. Raises NoAnswers."""
+        where = self.place("sampled answers" if temperature else "answers", DONOR)
+        return arms.answered(self.setting, self.donor, where, temperature)
 
     def judged(self, made: dict[str, Made]) -> list[dict[str, Any]]:
         """Rows of arms, those judged that there are."""
@@ -163,11 +168,15 @@ def _few(bench: _Bench) -> list[dict[str, Any]]:
     return bench.judged({"native, few labels": made})
 
 
-def _answers(bench: _Bench) -> list[dict[str, Any]]:
+def _answers(temperature: float) -> Callable[[_Bench], list[dict[str, Any]]]:
     """A donor that never ends an answer teaches nothing; those who ask it say so themselves."""
-    with suppress(NoAnswers):
-        _ = bench.answers
-    return []
+
+    def work(bench: _Bench) -> list[dict[str, Any]]:
+        with suppress(NoAnswers):
+            bench.answers(temperature)
+        return []
+
+    return work
 
 
 def _base_answers(bench: _Bench) -> list[dict[str, Any]]:
@@ -180,11 +189,11 @@ def _taught(name: str, **params: Any) -> Callable[[_Bench], list[dict[str, Any]]
     def work(bench: _Bench) -> list[dict[str, Any]]:
         began = time.perf_counter()
         wanted = params | bench.setting.teaching
-        where = bench.place(name)
+        where = bench.place(bench.piece.what)
         try:
-            told = bench.answers
+            told = bench.answers(params.get("temperature", 0.0))
             made = arms.moved(bench.setting, wanted, bench.donor, bench.host, where, told)
-        except (NoOp, NoAnswers) as nothing:
+        except (NoOp, NoAnswers, TwoVocabularies) as nothing:
             made = Made(None, (time.perf_counter() - began) / 60, why=str(nothing))
         return bench.judged({name: made})
 
@@ -199,18 +208,20 @@ def _teacher(bench: _Bench) -> list[dict[str, Any]]:
     return _relearned(bench, "control: base as teacher", arms.read_answers(where, bench.task.train))
 
 
-def _shuffled(bench: _Bench) -> list[dict[str, Any]]:
-    name = "control: answers shuffled"
-    try:
-        told = arms.read_answers(bench.answers, bench.task.train)
-    except NoAnswers as nothing:
-        return bench.judged({name: Made(None, 0.0, why=str(nothing))})
-    return _relearned(bench, name, arms.shuffled_answers(told, bench.piece.seed))
+def _shuffled(name: str, temperature: float) -> Callable[[_Bench], list[dict[str, Any]]]:
+    def work(bench: _Bench) -> list[dict[str, Any]]:
+        try:
+            told = arms.read_answers(bench.answers(temperature), bench.task.train)
+        except NoAnswers as nothing:
+            return bench.judged({name: Made(None, 0.0, why=str(nothing))})
+        return _relearned(bench, name, arms.shuffled_answers(told, bench.piece.seed))
+
+    return work
 
 
 def _relearned(bench: _Bench, name: str, rows: list[Any]) -> list[dict[str, Any]]:
     where = bench.place(bench.piece.what)
-    data = write(f"{bench.piece.task}-{bench.piece.what}", rows, where)
+    data = write(f"{bench.piece.task}-{bench.piece.what.replace(' ', '-')}", rows, where)
     made = arms.trained(bench.setting, bench.host, data, 0, where / "a")
     return bench.judged({name: made})
 
@@ -255,16 +266,23 @@ WORK: dict[str, Callable[[_Bench], list[dict[str, Any]]]] = {
     "donor": _donor,
     "base": _base,
     "native": _native,
-    "answers": _answers,
+    "answers": _answers(0.0),
     "refresh": _taught("refresh", method="refresh"),
     "base answers": _base_answers,
     "distil": _taught("distil", method="distil"),
     "few": _few,
     "teacher": _teacher,
-    "shuffled": _shuffled,
+    "shuffled": _shuffled("control: answers shuffled", 0.0),
     "weights": _weights,
     "others": _others,
     "proxy": _proxy,
+    "sampled answers": _answers(1.0),
+    "refresh sampled": _taught("refresh, sampled", method="refresh", temperature=1.0),
+    "shuffled samples": _shuffled("control: sampled answers shuffled", 1.0),
+    # Its copied start needs a host of the donor's sizes, as its target needs one vocabulary.
+    "distil the donor": _taught(
+        "distil the donor", method="distil", temperature=1.0, target="donor", start="copy"
+    ),
     "distil from Procrustes": _taught(
         "distil from Procrustes", method="distil", start="procrustes"
     ),

@@ -20,8 +20,9 @@ CONTROL = "control: "
 CONTROLS = tuple(
     CONTROL + name
     for name in (
-        "base as teacher", "answers shuffled", "layers shuffled, copied", "layers shuffled",
-        "random, same norm", "random maps", "another task's donor", "other natives",
+        "base as teacher", "answers shuffled", "sampled answers shuffled",
+        "layers shuffled, copied", "layers shuffled", "random, same norm",
+        "random maps", "another task's donor", "other natives",
     )
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from shared.errors.adapters import (
     NotFinite,
     ReloadMismatch,
     ResumeRefused,
+    TwoVocabularies,
     UnsupportedAdapter,
 )
 from shared.errors.base import (
@@ -214,6 +215,7 @@ __all__ = [
     "TooLarge",
     "TooManyFailures",
     "TooSlow",
+    "TwoVocabularies",
     "Unauthenticated",
     "UnknownAccount",
     "UnknownAdapter",

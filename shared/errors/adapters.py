@@ -18,6 +18,13 @@ class NoAnswers(UserError):
     zh = "供体“{donor}”的 {asked} 条回答均不可用：{unfinished} 条未在 {limit} 个词元内结束，{empty} 条为空，{too_long} 条提示过长未提问。请调整 max_new_tokens，或换用会结束回答的供体。"
 
 
+class TwoVocabularies(UserError):
+    """Donor "{donor}" and host "{host}" cut text into other tokens, so the host cannot learn the
+    donor's own distribution. Take target "change", which is aligned byte by byte, or "refresh"."""
+
+    zh = "供体“{donor}”与宿主“{host}”的词表不同，宿主无法学习供体自己的分布。请改用按字节对齐的目标 change，或改用 refresh。"
+
+
 class UnsupportedAdapter(UserError):
     """Adapter "{adapter}" cannot be read: {problem}."""
 

@@ -7,9 +7,10 @@ the host once without gradients. Both bases are in memory while it trains.
 
 from typing import Any
 
-from shared.errors import both
+from shared.errors import TwoVocabularies, both
 from shared.orders import WorkOrder
 from shared.specs import Distil
+from worker.architectures import tokenizer_of
 from worker.checkpoints import load_base
 from worker.evaluation.reading import reading_limit
 from worker.fusion.distillation import Distillation, Lesson, lesson
@@ -24,9 +25,11 @@ def distil(order: WorkOrder, params: Distil, report: Report) -> AdapterResult:
     """Train an adapter of the order's host base on its donor's change, into `order.out`.
 
     A later attempt continues from `order.resume_from`: with the answers, or with the training.
-    Raises NoAnswers, NoOp, Stopped, BadBase for a tokenizer whose bytes cannot be told, and what
-    loading and training raise.
+    Raises NoAnswers, NoOp, Stopped, TwoVocabularies where they forbid the target, BadBase for a
+    tokenizer whose bytes cannot be told, and what loading and training raise.
     """
+    if params.target == "donor":
+        _need_one_vocabulary(order)
     taught = ask(order, params, report)
     assert order.base is not None
     start = None if params.start == "fresh" else moved_start(order, params, params.start, report)
@@ -46,12 +49,20 @@ def distil(order: WorkOrder, params: Distil, report: Report) -> AdapterResult:
             f"（{facts['alignment']}），其余学习文本",
         )
     )
-    objective = Distillation(donor, bridge, lessons, params.strength)
+    objective = Distillation(donor, bridge, lessons, params.strength, params.target)
     made = learn(
         order, params, taught, (model, tokenizer), report, objective=objective, start=start
     )
     made.facts |= facts
     return made
+
+
+def _need_one_vocabulary(order: WorkOrder) -> None:
+    """Told before anything is loaded or generated. Raises TwoVocabularies."""
+    bases = [order.adapters[0].base, order.base] if order.adapters and order.base else []
+    words = [tokenizer_of(base.location).get_vocab() for base in bases]
+    if bases and words[0] != words[1]:
+        raise TwoVocabularies(donor=bases[0].name, host=bases[1].name)
 
 
 def _lessons(

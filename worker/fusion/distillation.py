@@ -3,12 +3,14 @@
 At each place of an answer the target is softmax(l_T + strength·(l_S+adapter - l_S)): the host's
 own logits l_T moved as the adapter moves the donor's. Emulated fine-tuning and proxy-tuning
 (Mitchell et al. 2023, arXiv 2310.12962; Liu et al. 2024, arXiv 2401.08565) do that while decoding;
-here the sum is distilled into an adapter of the host, KL(target ‖ host) a place.
+here the sum is distilled into an adapter of the host, KL(target ‖ host) a place. With target
+"donor" it is softmax(l_S+adapter) instead: knowledge distillation (Hinton et al. 2015,
+arXiv 1503.02531) on the donor's own answers, for one vocabulary.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +22,9 @@ from worker.fusion.vocabularies import Bridge
 from worker.training.batches import Batch
 from worker.training.examples import Example
 from worker.training.learner import Learner
+
+#: Logit of what the donor has no token for; finite, since 0 · -inf is not a number.
+_NEVER = -1e4
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,10 @@ class Distillation:
         bridge: Bridge,
         lessons: Mapping[tuple[int, ...], Lesson],
         strength: float,
+        target: Literal["change", "donor"] = "change",
     ) -> None:
         self._donor, self._bridge, self._strength = donor, bridge, strength
+        self._target = target
         self._lessons = lessons
 
     def __call__(self, learner: Learner, batch: Batch) -> tuple[Tensor, int, dict[str, float]]:
@@ -82,14 +89,25 @@ class Distillation:
         taught = torch.tensor(
             [place >= 0 for each in lessons for place in each.places], device=model.device
         )
-        with model.disable_adapter():
-            own = label_logits(model, batch)[taught]
-        change = self._strength * self._change(lessons)
-        own[:, : change.shape[1]] += change
+        own = self._own(model, batch)[taught]
+        said = self._said(lessons)
+        own[:, : said.shape[1]] += said
         return own.log_softmax(-1), taught
 
-    def _change(self, lessons: Sequence[Lesson]) -> Tensor:
-        """(places taught, host tokens): how the adapter moves the donor there."""
+    def _own(self, model: Any, batch: Batch) -> Tensor:
+        """(labels, vocabulary): what the target starts from. Rows beyond the donor's tokens
+        (padding of an embedding) are never said by it."""
+        if self._target == "donor":
+            shape = len(batch.targets), model.config.get_text_config().vocab_size
+            own = torch.full(shape, _NEVER, device=model.device)
+            own[:, : self._bridge.size] = 0
+            return own
+        with model.disable_adapter():
+            return label_logits(model, batch)
+
+    def _said(self, lessons: Sequence[Lesson]) -> Tensor:
+        """(places taught, host tokens): how the adapter moves the donor there, or with target
+        "donor" its log-probabilities."""
         device = self._donor.device
         ids = torch.zeros(len(lessons), max(len(each.ids) for each in lessons), dtype=torch.long)
         rows, columns = [], []
@@ -101,9 +119,11 @@ class Distillation:
         ids = ids.to(device)
         with head_at(self._donor, torch.tensor(rows).to(device), torch.tensor(columns).to(device)):
             after = self._donor(input_ids=ids, use_cache=False).logits[0].float()
+            if self._target == "donor":
+                return after.log_softmax(-1)[:, : self._bridge.size]
             with self._donor.disable_adapter():
                 before = self._donor(input_ids=ids, use_cache=False).logits[0].float()
-        return self._bridge.change(after, before)
+        return self._strength * self._bridge.change(after, before)
 
 
 def label_logits(model: Any, batch: Batch) -> Tensor:

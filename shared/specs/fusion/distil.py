@@ -31,6 +31,18 @@ class Distil(Teaching):
         gt=0,
         le=8,
     )
+    target: Literal["change", "donor"] = parameter(
+        "change",
+        en=(
+            "Target",
+            "change: the host's own logits, moved as the adapter moves the donor's. donor: what the donor with its adapter says, which needs one vocabulary for both; what the host knew better is unlearned.",
+        ),
+        zh=(
+            "目标",
+            "change：宿主自己的 logits 加上适配器引起的变化。donor：带适配器的供体自己的分布，两个底座须用同一词表；宿主原本更擅长的会被覆盖。",
+        ),
+        group="advanced",
+    )
     start: Literal["fresh", "copy", "procrustes", "ridge"] = parameter(
         "fresh",
         en=("Start", "Begin with a new adapter, or with the donor's weights moved by that method."),

@@ -12,7 +12,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from donors import read
 from fusions import base_files, fusion_order, load, logits, relative, with_added
-from shared.errors import NoOp
+from shared.errors import NoOp, TwoVocabularies
 from shared.orders import DataFile
 from shared.specs import TrainingSpec
 from shared.templates import render
@@ -33,7 +33,9 @@ ROWS = [
 ]
 
 
-def taught(donor_base: Path, host_base: Path, adapter: Path, **strength: float) -> tuple[Any, ...]:
+def taught(
+    donor_base: Path, host_base: Path, adapter: Path, strength: float = 1.0, target: Any = "change"
+) -> tuple[Any, ...]:
     """A host with a fresh adapter, a batch of ROWS, and the objective that a donor teaches."""
     donor, theirs = load_base(base_files(donor_base), "cpu", "fp32")
     donor = attach_adapter(donor, adapter)
@@ -45,7 +47,7 @@ def taught(donor_base: Path, host_base: Path, adapter: Path, **strength: float) 
     lessons = {
         own.ids: lesson(own, other, bridge, 512) for own, other in zip(examples, read, strict=True)
     }
-    objective = Distillation(donor, bridge, lessons, strength.get("strength", 1.0))
+    objective = Distillation(donor, bridge, lessons, strength, target)
     return Learner.of(host), collate(examples, 0, "cpu"), objective, donor, lessons
 
 
@@ -67,6 +69,21 @@ def test_with_one_vocabulary_the_loss_is_the_divergence_from_the_summed_logits(
     torch.testing.assert_close(loss.detach(), each.flatten()[batch.places].sum())
     loss.backward()
     assert any(weight.grad is not None for weight in learner.model.parameters())
+
+
+def test_with_the_donor_as_target_the_loss_is_the_divergence_from_what_it_says(
+    tiny_llama: Path, tmp_path: Path
+) -> None:
+    host = make_llama(tmp_path / "other", seed=7)
+    adapter = write_adapter(tiny_llama, tmp_path / "a", scale=0.2)
+    learner, batch, objective, donor, _ = taught(tiny_llama, host, adapter, target="donor")
+    loss, _, _ = objective(learner, batch)
+
+    with torch.no_grad():
+        wanted = donor(input_ids=batch.input_ids).logits.log_softmax(-1)
+        found = learner.model(input_ids=batch.input_ids).logits.log_softmax(-1)
+        each = functional.kl_div(found, wanted, reduction="none", log_target=True).sum(-1)
+    torch.testing.assert_close(loss.detach(), each.flatten()[batch.places].sum())
 
 
 def test_places_are_taught_where_both_tokenizers_begin_a_token(
@@ -241,4 +258,15 @@ def test_a_donor_that_does_nothing_teaches_nothing(
         PARAMS, {"d": idle}, tiny_llama, tmp_path / "a1", host=tiny_glm, dataset=prompts(tmp_path)
     )
     with pytest.raises(NoOp, match="changes no logit"):
+        fuse(order, Silent())
+
+
+def test_the_donor_cannot_be_the_target_across_vocabularies(
+    tiny_llama: Path, tiny_glm: Path, donor: Path, tmp_path: Path
+) -> None:
+    order = fusion_order(
+        PARAMS | {"target": "donor"}, {"d": donor}, tiny_llama, tmp_path / "a1", host=tiny_glm,
+        dataset=prompts(tmp_path),
+    )  # fmt: skip
+    with pytest.raises(TwoVocabularies, match='Take target "change"'):
         fuse(order, Silent())
