@@ -98,7 +98,7 @@ class Distillation:
         """(labels, vocabulary): what the target starts from. Rows beyond the donor's tokens
         (padding of an embedding) are never said by it."""
         if self._target == "donor":
-            shape = len(batch.targets), model.config.get_text_config().vocab_size
+            shape = len(batch.targets), len(model.get_output_embeddings().weight)
             own = torch.full(shape, _NEVER, device=model.device)
             own[:, : self._bridge.size] = 0
             return own

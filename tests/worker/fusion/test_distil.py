@@ -261,6 +261,21 @@ def test_a_donor_that_does_nothing_teaches_nothing(
         fuse(order, Silent())
 
 
+def test_a_host_of_the_same_vocabulary_learns_what_the_donor_says(
+    tiny_llama: Path, donor: Path, tmp_path: Path
+) -> None:
+    host = make_llama(tmp_path / "other", seed=7)
+    report = Silent()
+    order = fusion_order(
+        PARAMS | {"target": "donor", "temperature": 1.0, "start": "copy"}, {"d": donor}, tiny_llama,
+        tmp_path / "a1", host=host, dataset=prompts(tmp_path),
+    )  # fmt: skip
+    made = fuse(order, report)
+    losses = [values["loss"] for _, values in report.steps]
+    assert losses[-1] < 0.5 * losses[0]
+    assert made.facts["alignment"] == "one vocabulary"
+
+
 def test_the_donor_cannot_be_the_target_across_vocabularies(
     tiny_llama: Path, tiny_glm: Path, donor: Path, tmp_path: Path
 ) -> None:
