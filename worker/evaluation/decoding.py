@@ -10,6 +10,7 @@ from torch import Tensor
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
 from worker.evaluation.caches import Beginning, Room
+from worker.evaluation.kernels import for_any_length
 from worker.evaluation.preceded import beginning_of
 from worker.evaluation.scoring import head_at, read_beginning
 from worker.evaluation.trees import shared_beginnings
@@ -201,7 +202,7 @@ class Batch:
         if not self._recurrent:
             inputs = {"attention_mask": seen, "position_ids": self._positions}
             inputs["past_key_values"] = self._cache
-        with head_at(self._model, rows, torch.full_like(rows, -1)):
+        with head_at(self._model, rows, torch.full_like(rows, -1)), for_any_length():
             made = self._model(input_ids=self._tokens, **inputs, use_cache=True)
         self._cache = made.state if self._recurrent else made.past_key_values
         if isinstance(self._cache, Room):

@@ -19,6 +19,7 @@ from transformers import DynamicCache
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
 from worker.evaluation.caches import Beginning
+from worker.evaluation.kernels import for_any_length
 from worker.evaluation.preceded import Preceded, beginning_of
 from worker.evaluation.trees import Tree, layout, shared_beginnings, tree_mask
 from worker.stacked import Stack
@@ -141,7 +142,8 @@ class _Scorer:
             mask = tree_mask(batch.segments.to(device), self._model.dtype, skipped)
             inputs["attention_mask"] = mask
             inputs["past_key_values"] = past
-        with head_at(self._model, batch.rows.to(device), batch.columns.to(device)):
+        where = head_at(self._model, batch.rows.to(device), batch.columns.to(device))
+        with where, for_any_length():
             logits = self._model(**inputs, use_cache=False).logits[0]
         each = _log_probabilities(logits, batch.targets.to(device))
         sums = torch.zeros(batch.endings, dtype=torch.float64, device=device)
@@ -158,7 +160,7 @@ def read_beginning(model: Any, ids: list[int], stack: Stack | None = None) -> Be
     rows = torch.tensor([ids], device=model.device).repeat(stack.count if stack else 1, 1)
     cache = model.cache(len(rows)) if isinstance(model, Preceded) else DynamicCache()
     last = torch.zeros(1, dtype=torch.long, device=model.device)
-    with head_at(model, last, last - 1):
+    with head_at(model, last, last - 1), for_any_length():
         made = model(input_ids=rows, past_key_values=cache, use_cache=True)
     past = Beginning()
     past.layers = made.past_key_values.layers
