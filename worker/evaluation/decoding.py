@@ -10,10 +10,10 @@ from torch import Tensor
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
 from worker.evaluation.caches import Beginning, Room
-from worker.evaluation.kernels import for_any_length
 from worker.evaluation.preceded import beginning_of
 from worker.evaluation.scoring import head_at, read_beginning
 from worker.evaluation.trees import shared_beginnings
+from worker.kernels import for_any_length
 from worker.recurrence import keeps_state
 from worker.stacked import Stack
 

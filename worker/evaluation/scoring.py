@@ -19,9 +19,9 @@ from transformers import DynamicCache
 from shared.errors import NotFinite
 from worker.evaluation.batching import batches
 from worker.evaluation.caches import Beginning
-from worker.evaluation.kernels import for_any_length
 from worker.evaluation.preceded import Preceded, beginning_of
 from worker.evaluation.trees import Tree, layout, shared_beginnings, tree_mask
+from worker.kernels import for_any_length
 from worker.stacked import Stack
 
 #: Logits turned to fp32 at once.

@@ -64,8 +64,14 @@ class Teaching(Learning):
     )
     temperature: float = parameter(
         0.0,
-        en=("Temperature", "Of the donor's answers; 0 takes the likeliest token."),
-        zh=("温度", "供体回答的采样温度；0 表示贪心。"),
+        en=(
+            "Temperature",
+            "Of the donor's answers; 0 takes the likeliest token, right for labels. 1 samples, right for text: one wording alone would be learned otherwise.",
+        ),
+        zh=(
+            "温度",
+            "供体回答的采样温度；0 表示贪心，适合标签类回答；1 表示采样，适合文本，否则只会学到一种措辞。",
+        ),
         group="advanced",
         ge=0,
         le=2,

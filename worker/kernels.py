@@ -1,12 +1,12 @@
-"""Which attention kernels serve batches whose lengths are never twice the same."""
+"""Which attention kernels serve batches whose lengths are seldom twice the same."""
 
 from contextlib import AbstractContextManager
 from typing import Any
 
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-#: All of PyTorch's but cuDNN's, which makes a plan for every new length: an answer of 64 tokens
-#: then waits for 64 plans, several seconds, before the first batch is through.
+#: All of PyTorch's but cuDNN's. That one makes a plan for every new length, 0.13 s each on an
+#: H100: an answer of 64 tokens, or a training step on rows of another length, waits for it.
 _ANY_LENGTH = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
