@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.imports import CONFIG, WEIGHTS, tensor_table
+from shared.adapter_files import CONFIG, WEIGHTS, tensor_table
 
 Array = NDArray[np.float32]
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}

@@ -6,6 +6,7 @@ from shared.errors import Both, both
 
 PHASES: Mapping[str, str] = {
     "loading base": "加载底座",
+    "checking adapters": "检查适配器",
     "attaching adapters": "挂载适配器",
     "reading data": "读取数据",
     "reading adapters": "读取适配器",

@@ -17,13 +17,14 @@ from peft import (
 )
 from peft.utils.constants import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
-from shared.errors import BadBase, InvalidSpec, NoOp, UnsupportedAdapter, both
+from shared.errors import BadBase, InvalidSpec, UnsupportedAdapter
 from shared.orders import BaseFiles
+from worker.adapter_weights import first_line, misfit, read_adapter, require_a_match, some
 from worker.architectures import tokenizer_of
 from worker.quantisation import quantised
 from worker.routing import route, routed
@@ -32,7 +33,6 @@ from worker.routing import route, routed
 FACTS_NAME = "graft.json"
 #: Weight files that run code when they are read.
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-_LISTED = 4
 _PROBE_ROWS, _PROBE_LENGTH = 2, 24
 
 
@@ -64,15 +64,15 @@ def load_base(base: BaseFiles, device: str, precision: str, bits: str = "full") 
         )
         tokenizer = tokenizer_of(base.location)
     except (OSError, ValueError, KeyError, AttributeError, ImportError, SafetensorError) as wrong:
-        raise BadBase(location=base.location, problem=_first_line(wrong)) from wrong
+        raise BadBase(location=base.location, problem=first_line(wrong)) from wrong
     except RuntimeError as wrong:
         if isinstance(wrong, torch.OutOfMemoryError):
             raise
-        raise BadBase(location=base.location, problem=_first_line(wrong)) from wrong
+        raise BadBase(location=base.location, problem=first_line(wrong)) from wrong
     model, found = loaded
     absent = sorted(found["missing_keys"]) + [name for name, *_ in found["mismatched_keys"]]
     if absent:
-        problem = f"its files lack or misshape {len(absent)} weights ({_some(absent)})"
+        problem = f"its files lack or misshape {len(absent)} weights ({some(absent)})"
         raise BadBase(location=base.location, problem=problem)
     if model.config.model_type == "rwkv":
         # In eval mode RWKV halves weights every few layers, for fp16's sake; an adapter's own
@@ -96,7 +96,7 @@ def linear_targets(model: nn.Module, wanted: Iterable[str] = ()) -> list[str]:
     short = {name.rsplit(".", 1)[-1] for name in linear}
     if unknown := [name for name in wanted if not any(_ends(full, name) for full in linear)]:
         problem = (
-            f"the base has no linear module {_some(unknown)}; it has {', '.join(sorted(short))}"
+            f"the base has no linear module {some(unknown)}; it has {', '.join(sorted(short))}"
         )
         raise InvalidSpec(field="target_modules", problem=problem)
     if chosen := sorted(set(wanted)):
@@ -115,15 +115,15 @@ def attach_adapter(model: Any, folder: Path, *, name: str = "", slot: str = "def
     it was then. The adapter is to be used, not trained: none of its weights asks for a gradient.
     """
     name = name or folder.name
-    config, weights = _read_adapter(folder, name)
+    config, weights = read_adapter(folder, name)
     bare = model.get_base_model() if isinstance(model, PeftModel) else model
-    _require_a_match(bare, weights, name)
+    require_a_match(bare, weights, name)
     try:
         adapted = _inject(model, config, slot)
     except (ValueError, TypeError) as wrong:
-        raise UnsupportedAdapter(adapter=name, problem=_first_line(wrong)) from wrong
+        raise UnsupportedAdapter(adapter=name, problem=first_line(wrong)) from wrong
     expected = get_peft_model_state_dict(adapted, adapter_name=slot, save_embedding_layers=False)
-    if problem := _misfit(expected, weights):
+    if problem := misfit(expected, weights):
         detach_adapter(adapted, slot)
         raise UnsupportedAdapter(adapter=name, problem=problem)
     set_peft_model_state_dict(adapted, weights, adapter_name=slot)
@@ -220,38 +220,6 @@ def _refuse_pickles(base: BaseFiles) -> None:
         raise BadBase(location=base.location, problem=problem)
 
 
-def _read_adapter(folder: Path, name: str) -> tuple[LoraConfig, dict[str, Tensor]]:
-    if not (folder / SAFETENSORS_WEIGHTS_NAME).is_file():
-        problem = f"it holds no {SAFETENSORS_WEIGHTS_NAME} (pickled weights are not read)"
-        raise UnsupportedAdapter(adapter=name, problem=problem)
-    try:
-        config = PeftConfig.from_pretrained(str(folder))
-        weights = load_file(folder / SAFETENSORS_WEIGHTS_NAME)
-    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as wrong:
-        raise UnsupportedAdapter(adapter=name, problem=_first_line(wrong)) from wrong
-    if not isinstance(config, LoraConfig):
-        raise UnsupportedAdapter(adapter=name, problem=f"it is {config.peft_type}, not LoRA")
-    # NaNs make a donor look like one that changes nothing, and an arm like a very bad one.
-    if broken := [key for key, value in weights.items() if not torch.isfinite(value).all()]:
-        raise UnsupportedAdapter(
-            adapter=name,
-            problem=both(
-                f"{_some(broken)} holds NaN or infinite values",
-                f"{_some(broken)} 含有 NaN 或无穷大",
-            ),
-        )
-    config.inference_mode = True
-    return config, weights
-
-
-def _require_a_match(bare: nn.Module, weights: dict[str, Tensor], name: str) -> None:
-    """PEFT would load an adapter that fits nothing with a mere warning."""
-    modules = {f"base_model.model.{module}" for module, _ in bare.named_modules()}
-    if not any(key.split(".lora_")[0] in modules for key in weights):
-        why = f'none of the {len(weights)} weights of adapter "{name}" ({_some(sorted(weights))})'
-        raise NoOp(why=f"{why} belongs to a module of this base.")
-
-
 def _inject(model: Any, config: LoraConfig, slot: str) -> PeftModel:
     if isinstance(model, PeftModel):
         model.add_adapter(slot, config)
@@ -259,34 +227,9 @@ def _inject(model: Any, config: LoraConfig, slot: str) -> PeftModel:
     return PeftModelForCausalLM(model, config, adapter_name=slot)
 
 
-def _misfit(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> str:
-    """Which weights have no place, no value or another shape; empty when all fit."""
-    shared = sorted(expected.keys() & weights.keys())
-    shapes = [
-        f"{key}: {list(weights[key].shape)} for a place of {list(expected[key].shape)}"
-        for key in shared
-        if weights[key].shape != expected[key].shape
-    ]
-    problems = {
-        "weights without a module": sorted(weights.keys() - expected.keys()),
-        "modules without a weight": sorted(expected.keys() - weights.keys()),
-        "other shapes": shapes,
-    }
-    return "; ".join(f"{what}: {_some(keys)}" for what, keys in problems.items() if keys)
-
-
 def _ends(full: str, name: str) -> bool:
     """PEFT's rule: a target names a module by its path or the path's end."""
     return full == name or full.endswith("." + name)
-
-
-def _some(names: list[str]) -> str:
-    more = f", … (+{len(names) - _LISTED})" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
-
-
-def _first_line(wrong: Exception) -> str:
-    return next((line.strip() for line in str(wrong).splitlines() if line.strip()), repr(wrong))
 
 
 def _ordered(value: Any) -> Any:

@@ -4,8 +4,8 @@ import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from shared.adapter_files import CONFIG, WEIGHTS
 from shared.errors import UnsupportedAdapter, both
-from shared.imports import CONFIG, WEIGHTS
 
 #: Bytes an uploaded adapter may unpack to.
 MOST_UNPACKED = 16 << 30

@@ -11,6 +11,7 @@ from shared.orders import WorkOrder
 from shared.retrieval import Sample
 from shared.specs import ChatSpec
 from shared.templates import language_of
+from worker.admission import look_through
 from worker.chat.prompting import Speaker
 from worker.chat.speaking import Line, speak
 from worker.checkpoints import load_base
@@ -44,6 +45,7 @@ def chat(order: WorkOrder, report: ChatReport) -> int:
     spec = order.spec
     if not isinstance(spec, ChatSpec) or order.base is None:
         raise TypeError("a chat needs a ChatSpec and a base")
+    look_through(order, report)
     report.phase("loading base")
     model, tokenizer = load_base(order.base, order.device, spec.precision)
     report.phase("attaching adapters")

@@ -7,7 +7,7 @@ from typing import Any
 
 from peft import PeftModel
 
-from shared.errors import NoOp, NotFinite
+from shared.errors import NoOp, NotFinite, both
 from shared.orders import AdapterFiles
 from shared.specs import BASE_ARM
 from worker.checkpoints import attach_adapter, logit_change, probe_logits
@@ -122,4 +122,9 @@ def _check_effect(change: float, name: str) -> None:
     if math.isnan(change):
         raise NotFinite(what="A logit", where=f'the probe of adapter "{name}"')
     if change == 0:
-        raise NoOp(why=f'adapter "{name}" loads, but changes no logit of its base.')
+        raise NoOp(
+            why=both(
+                f'adapter "{name}" loads, but changes no logit of its base.',
+                f"适配器“{name}”可以加载，但没有改变其底座的任何 logit。",
+            )
+        )

@@ -16,6 +16,7 @@ from shared.metrics import Shape, aggregate
 from shared.orders import AdapterFiles, DataFile, WorkOrder
 from shared.specs import Choosing, EvaluationSpec
 from shared.templates import fingerprint, label
+from worker.admission import look_through
 from worker.checkpoints import load_base
 from worker.evaluation import choice, continuation, generate, instruct
 from worker.evaluation.arms import Arms
@@ -64,6 +65,7 @@ def evaluate(order: WorkOrder, report: Report) -> EvaluationResult:
         raise TypeError("an evaluation needs an EvaluationSpec and a base")
     report.phase("reading benchmarks")
     benchmarks = [(file, _limited(file, spec, report)) for file in order.benchmarks]
+    look_through(order, report)
     report.phase("loading base")
     model, tokenizer = load_base(order.base, order.device, spec.precision)
     with torch.inference_mode():

@@ -29,6 +29,7 @@ from shared.specs.fusion.spectral import IsoC, IsoCts, TsvMerge
 from shared.specs.fusion.star import Star
 from shared.specs.fusion.warm_start import WarmStart
 from shared.specs.fusion.wudi import Wudi
+from worker.admission import look_through
 from worker.checkpoints import write_facts
 from worker.fusion.arrow import arrow
 from worker.fusion.averages import model_stock, slerp
@@ -91,6 +92,7 @@ def fuse(order: WorkOrder, report: Report) -> AdapterResult:
     """
     if not isinstance(order.spec, FusionSpec):
         raise TypeError(f"fuse needs a FusionSpec, not {type(order.spec).__name__}")
+    look_through(order, report)
     params = order.spec.params
     probed: dict[str, Any] = {}
     if isinstance(params, Transfer) and params.probe != "off" and order.base and order.adapters:

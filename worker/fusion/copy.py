@@ -14,8 +14,9 @@ from worker.fusion.canonical import CanonicalAdapter
 from worker.fusion.factors import Factors
 from worker.fusion.landing import landing_facts, probe, why_nothing_landed, write_landed
 from worker.fusion.module_map import Landing, map_modules
-from worker.fusion.structure import Slot, read_config, structure, structure_of
+from worker.fusion.structure import Slot, structure, structure_of
 from worker.reporting import AdapterResult, Report, Stopped
+from worker.skeletons import read_config
 
 
 def copy(order: WorkOrder, params: Copy, report: Report) -> AdapterResult:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.errors import EmptyData, UnsupportedAdapter
+from shared.errors import EmptyData, UnsupportedAdapter, both
 from shared.formats import read_rows
 from shared.orders import WorkOrder
 from shared.specs.fusion.learned import FromExamples
@@ -32,7 +32,10 @@ class Mixture:
         """Loads the order's base. Raises UnsupportedAdapter for what has no weight, EmptyData."""
         for donor in donors:
             if donor.biased or donor.saved:
-                problem = f"{params.method} cannot weigh trained biases or saved modules"
+                problem = both(
+                    f"{params.method} cannot weigh trained biases or saved modules",
+                    f"{params.method} 无法为训练过的偏置或整存模块加权",
+                )
                 raise UnsupportedAdapter(adapter=donor.name, problem=problem)
         self.modules = modules_of(donors)
         self.adapters = len(donors)

@@ -9,8 +9,8 @@ from shared.specs.fusion.same_base import SameBase
 from worker.fusion.base_weights import BaseWeights
 from worker.fusion.canonical import Accepts, CanonicalAdapter, natural
 from worker.fusion.layout import RelaidAdapter, pieces
-from worker.fusion.structure import linear_shapes
 from worker.reporting import Report
+from worker.skeletons import linear_shapes
 
 #: How many modules a message names.
 _LISTED = 3

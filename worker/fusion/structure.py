@@ -6,13 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.pytorch_utils import Conv1D
-
-from shared.errors import BadBase
 from shared.families import family_of
 from shared.orders import BaseFiles
+from worker.skeletons import linear_shapes, read_config
 
 
 @dataclass(frozen=True)
@@ -51,31 +47,9 @@ class Structure:
     outside: tuple[str, ...] = ()
 
 
-def read_config(base: BaseFiles) -> Any:
-    """The transformers configuration of a base. Raises BadBase."""
-    try:
-        return AutoConfig.from_pretrained(base.location)
-    except (OSError, ValueError) as wrong:
-        problem = str(wrong).splitlines()[0]
-        raise BadBase(location=base.location, problem=problem) from None
-
-
 def structure_of(base: BaseFiles) -> Structure:
     """Every linear module in the layers of a base, from its configuration alone (no weights)."""
     return structure(base.name, read_config(base), linear_shapes(base))
-
-
-def linear_shapes(base: BaseFiles) -> dict[str, tuple[int, int]]:
-    """(out, in) of every linear module of a base, from its configuration alone (no weights)."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(read_config(base))
-    found: dict[str, tuple[int, int]] = {}
-    for name, part in model.named_modules():
-        if isinstance(part, torch.nn.Linear):
-            found[name] = (part.out_features, part.in_features)
-        elif isinstance(part, Conv1D):
-            found[name] = (part.nf, part.nx)
-    return found
 
 
 def structure(base: str, config: Any, shapes: Mapping[str, tuple[int, int]]) -> Structure:

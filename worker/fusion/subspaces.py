@@ -21,8 +21,9 @@ from worker.fusion.canonical import CanonicalAdapter
 from worker.fusion.factors import Factors
 from worker.fusion.landing import landing_facts, probe, why_nothing_landed, write_landed
 from worker.fusion.module_map import map_modules
-from worker.fusion.structure import Slot, read_config, structure, structure_of
+from worker.fusion.structure import Slot, structure, structure_of
 from worker.reporting import AdapterResult, Report, Stopped
+from worker.skeletons import read_config
 
 
 def project(order: WorkOrder, params: CrossLora | ProLora, report: Report) -> AdapterResult:

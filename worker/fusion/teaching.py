@@ -110,7 +110,12 @@ def load_donor(order: WorkOrder, params: Teaching) -> tuple[Any, Any]:
     model, tokenizer = load_base(donor.base, order.device, params.precision)
     model = attach_adapter(model, donor.folder, name=donor.name)
     if not logit_change(model) > 0:
-        raise NoOp(why=f'donor "{donor.name}" changes no logit of its own base.')
+        raise NoOp(
+            why=both(
+                f'donor "{donor.name}" changes no logit of its own base.',
+                f"供体“{donor.name}”没有改变其底座的任何 logit。",
+            )
+        )
     return model, tokenizer
 
 

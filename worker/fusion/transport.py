@@ -29,8 +29,9 @@ from worker.fusion.landing import landing_facts, probe, write_landed
 from worker.fusion.maps import cka, explained, monotone_layers, procrustes, ridge
 from worker.fusion.module_map import Landing, ModuleMap, map_modules
 from worker.fusion.probing import layer_outputs
-from worker.fusion.structure import Slot, read_config, structure, structure_of
+from worker.fusion.structure import Slot, structure, structure_of
 from worker.reporting import AdapterResult, Report, Stopped
+from worker.skeletons import read_config
 
 #: Inputs and outputs of a module at the paired places.
 Flow = tuple[Tensor, Tensor]
@@ -73,7 +74,10 @@ def transport(order: WorkOrder, params: Procrustes | Ridge, report: Report) -> A
     report.phase("carrying")
     landed, modules = _carry(donor, found, params, paired, report)
     if not landed:
-        why = f'no map for "{donor.name}" has a held-out R² of {params.least_r2:g} or more.'
+        why = both(
+            f'no map for "{donor.name}" has a held-out R² of {params.least_r2:g} or more.',
+            f"“{donor.name}”没有任何映射的留出 R² 达到 {params.least_r2:g}。",
+        )
         raise NoOp(why=why)
     rank = write_landed(order, host, landed)
     kept = sum(each["kept"] for each in modules)

@@ -133,7 +133,12 @@ def publish(adapted: Trainee, place: Place, steps: int) -> float:
         raise NotFinite(what="a logit", where=f"step {steps}, after its update")
     change = logit_change(adapted)
     if change == 0:
-        raise NoOp(why=f"after {steps} steps the adapter moves no logit of its base.")
+        raise NoOp(
+            why=both(
+                f"after {steps} steps the adapter moves no logit of its base.",
+                f"训练 {steps} 步后，适配器没有改变其底座的任何 logit。",
+            )
+        )
     if isinstance(adapted, Full):
         adapted.write(place.out, place.base.location)
     else:

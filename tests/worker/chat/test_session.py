@@ -102,7 +102,7 @@ def test_every_arm_answers_in_its_own_template_as_it_would_alone(order) -> None:
         prompt = render(templates[name], "Name the capital of France.", lang="en")
         assert text == alone(made, name, prompt), name
     assert len(set(answers.values())) == len(answers)
-    assert report.phases == ["loading base", "attaching adapters", "answering"]
+    assert report.phases == ["checking adapters", "loading base", "attaching adapters", "answering"]
     assert (made.out / "chat.json").is_file()
 
 

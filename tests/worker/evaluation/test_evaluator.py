@@ -207,7 +207,7 @@ def test_a_base_with_a_padded_vocabulary_is_scored_as_it_is(order, tiny_llama, t
 
 
 def test_an_adapter_that_changes_nothing_ends_the_evaluation_by_name(order, tiny_llama, tmp_path):
-    zero = write_adapter(tiny_llama, tmp_path / "zero", scale=0.0)
+    zero = write_adapter(tiny_llama, tmp_path / "zero", scale=1e-12)
     with pytest.raises(NoOp, match='NO-OP: adapter "zero" loads, but changes no logit'):
         evaluate(order(adapters={"zero": zero}), Silent())
 

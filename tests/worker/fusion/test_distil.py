@@ -253,7 +253,7 @@ def test_it_starts_from_the_divergence_that_dense_loops_find(
 def test_a_donor_that_does_nothing_teaches_nothing(
     tiny_llama: Path, tiny_glm: Path, tmp_path: Path
 ) -> None:
-    idle = write_adapter(tiny_llama, tmp_path / "idle", scale=0.0)
+    idle = write_adapter(tiny_llama, tmp_path / "idle", scale=1e-12)
     order = fusion_order(
         PARAMS, {"d": idle}, tiny_llama, tmp_path / "a1", host=tiny_glm, dataset=prompts(tmp_path)
     )

@@ -67,7 +67,7 @@ def test_a_preview_says_before_the_transfer_whether_it_may_help(
     assert ("unlikely to help" in line) is not helps
     assert (facts["preview"]["tuned"] < facts["preview"]["host"]) is helps
     assert facts["preview"]["rows"] == 2
-    assert report.phases[:2] == ["probing bases", "previewing"]
+    assert report.phases[:3] == ["checking adapters", "probing bases", "previewing"]
 
 
 def _turned_round(path: Path) -> None:

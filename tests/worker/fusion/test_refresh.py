@@ -239,7 +239,7 @@ def test_a_donor_that_never_ends_gives_nothing_to_learn(
 def test_a_donor_that_changes_nothing_is_a_no_op(
     tiny_llama: Path, tiny_glm: Path, prompts: DataFile, tmp_path: Path
 ):
-    idle = write_adapter(tiny_llama, tmp_path / "idle", scale=0.0)
+    idle = write_adapter(tiny_llama, tmp_path / "idle", scale=1e-12)
     order = order_for(tiny_llama, tiny_glm, idle, prompts, tmp_path / "a1")
     with pytest.raises(NoOp, match='donor "d" changes no logit of its own base'):
         fuse(order, Silent())

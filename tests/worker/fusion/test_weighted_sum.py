@@ -141,11 +141,13 @@ def test_weights_that_cancel_are_a_no_op(
     assert not list(tmp_path.glob("out/adapter_model*"))
 
 
-@pytest.mark.parametrize("weights", [[0.0], [1.0]])
-def test_nothing_to_add_is_a_no_op(tiny_llama: Path, tmp_path: Path, weights: list[float]):
-    folder = write_adapter(tiny_llama, tmp_path / "adapter", scale=1.0 - weights[0])
-    params = {"method": "weighted_sum", "weights": weights}
-    with pytest.raises(NoOp, match="every weighted update is zero"):
+@pytest.mark.parametrize(
+    ("weight", "why"), [(0.0, "every weighted update is zero"), (1.0, "one factor is zero")]
+)
+def test_nothing_to_add_is_a_no_op(tiny_llama: Path, tmp_path: Path, weight: float, why: str):
+    folder = write_adapter(tiny_llama, tmp_path / "adapter", scale=1.0 - weight)
+    params = {"method": "weighted_sum", "weights": [weight]}
+    with pytest.raises(NoOp, match=why):
         fuse(fusion_order(params, {"a": folder}, tiny_llama, tmp_path), Silent())
 
 
@@ -181,7 +183,7 @@ def test_adapters_of_other_sizes_are_refused_by_module(
     config = (adapters["narrow"] / "adapter_config.json").read_bytes()
     (folder / "adapter_config.json").write_bytes(config)
     chosen = {"narrow": adapters["narrow"], "odd": folder}
-    with pytest.raises(UnsupportedAdapter, match=r'"odd".*q_proj 64x63.*made for another base'):
+    with pytest.raises(UnsupportedAdapter, match=r'"odd".*q_proj \(64x63.*made for another base'):
         fuse(fusion_order({"method": "weighted_sum"}, chosen, tiny_llama, tmp_path), Silent())
 
 
