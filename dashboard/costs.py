@@ -1,19 +1,21 @@
-"""What the arms of a comparison cost: time, tokens, and the samples before their items."""
+"""What the arms of a comparison cost: to make, and to ask: time, tokens, samples."""
 
 from typing import Any
 
 import streamlit as st
 
+from dashboard import moments
 from dashboard.language import Words
-from shared import db, results
+from shared import comparisons, db, results
 from shared.comparisons import ComparisonTable
 
 
 def costs(words: Words, table: ComparisonTable) -> None:
-    """A row for each arm and benchmark; nothing where no evaluation says what it took."""
+    """A row for each adapter that was made here, and one for each arm and benchmark."""
     with db.reading() as session:
         stored = results.comparison(session, table.name)
         found = results.evaluations(session, stored.evaluations)
+        made = comparisons.makings(session, table)
     rows = [
         {
             words("compare.cost.arm"): each.arm,
@@ -27,8 +29,25 @@ def costs(words: Words, table: ComparisonTable) -> None:
         for each in found
         if "seconds" in each.engine
     ]  # fmt: skip
-    if rows:
+    if made or rows:
         st.subheader(words("compare.cost"), anchor=False)
+    if made:
+        st.caption(words("compare.made.lead"))
+        st.dataframe(
+            [
+                {
+                    words("compare.cost.arm"): each.arm,
+                    words("compare.made.own"): round(each.seconds / 3600, 3),
+                    words("compare.made.whole"): round(each.whole / 3600, 3),
+                    words("datasets.size"): moments.size(each.bytes),
+                }
+                for each in made
+            ],
+            hide_index=True,
+            height="content" if len(made) <= 16 else 400,
+            alt=words("compare.made.lead"),
+        )
+    if rows:
         st.dataframe(
             rows, hide_index=True, height="content" if len(rows) <= 16 else 400,
             alt=words("compare.cost"),

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from dashboard import language, oidc, visitor
 from dashboard.language import Words
 from shared import schema
-from shared.errors import GraftError, NotReachable, both
+from shared.errors import GraftError, NotReachable, Unauthenticated, both, spoken
 from shared.people.actors import Actor
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
@@ -65,16 +65,36 @@ def signed_in() -> None:
         st.html(f'<a href="/sign-out">{words("people.sign_out")}</a>', width="content")
 
 
+#: A link that looks like the buttons beside it, and stays in its tab as `st.link_button` would not.
+_LINK = """<style>.sign-in a {{display: block; text-align: center; padding: .45rem .75rem;
+border: 1px solid var(--st-border-color, #8886); border-radius: 6px; text-decoration: none;
+color: inherit;}} .sign-in a:hover, .sign-in a:focus {{text-decoration: underline;}}</style>
+<div class="sign-in"><a href="/sign-in">{label}</a></div>"""
+
+
 def ask_to_sign_in(words: Words, problem: GraftError) -> None:
-    """What somebody sees who has to sign in first."""
+    """What somebody sees who has to sign in first, or whom the provider knows and we do not."""
     header(words("people.sign_in"), person=False)
-    st.info(plain(problem.message(words.language)), icon=":material/lock:")
-    if oidc.signed_in():
-        st.button(words("people.other"), icon=":material/logout:", on_click=st.logout)
-        return
-    if oidc.file() is not None:
-        st.button(words("people.oidc"), type="primary", icon=":material/key:", on_click=st.login)
-    st.html(f'<a href="/sign-in">{words("people.sign_in")}</a>')
+    with (
+        st.container(horizontal_alignment="center"),
+        st.container(border=True, width=440, gap="medium"),
+    ):
+        if isinstance(problem, Unauthenticated):
+            why = words("people.first", problem=spoken(problem.params["problem"], words.language))
+        else:
+            why = problem.message(words.language)
+        st.markdown(f":material/lock: {plain(why)}")
+        if oidc.signed_in():
+            st.button(
+                words("people.other"), icon=":material/logout:", on_click=st.logout, width="stretch"
+            )
+            return
+        if oidc.file() is not None:
+            st.button(
+                words("people.oidc"), type="primary", icon=":material/key:", on_click=st.login,
+                width="stretch",
+            )  # fmt: skip
+        st.html(_LINK.format(label=words("people.password")))
 
 
 def state_badge(words: Words, state: str) -> None:

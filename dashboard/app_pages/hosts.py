@@ -11,6 +11,7 @@ from shared import hosts as host_service
 from shared.config import settings
 from shared.errors import explain
 from shared.hosts import Busy
+from shared.people.permissions import Action, may
 from shared.standings import Standing, standings
 from shared.tables import Host, Job
 
@@ -70,10 +71,29 @@ def card(words: Words, host: Host, on_it: list[Busy], now: float) -> None:
         )
         for job in running:
             on_host(words, host, job, now)
+        if state != "stale":
+            draining(words, host)
         if state == "stale":
             st.caption(words("hosts.stale.help"))
         elif host.trouble:
             st.warning(explain(host.trouble, words.language), icon=":material/hard_drive:")
+
+
+def draining(words: Words, host: Host) -> None:
+    """A button that takes the host out or back, for those who may."""
+    if not may(parts.actor(), Action.DRAIN_HOST):
+        return
+    verb, icon = ("drain", "pause") if host.accepting else ("undrain", "play_arrow")
+    st.button(
+        words(f"hosts.{verb}"), icon=f":material/{icon}:", type="tertiary",
+        key=f"hosts.drain.{host.name}", on_click=_drain, args=(host.name, not host.accepting),
+        help=words("hosts.drain.help") if host.accepting else None,
+    )  # fmt: skip
+
+
+def _drain(name: str, accepting: bool) -> None:
+    with db.writing() as session:
+        host_service.drain(session, name, accepting=accepting, actor=parts.actor())
 
 
 def on_host(words: Words, host: Host, job: Job, now: float) -> None:

@@ -5,7 +5,7 @@ from shared.comparisons.build import build
 from shared.comparisons.ceilings import Recovered, ceilings, recoveries
 from shared.comparisons.duels import Duel
 from shared.comparisons.model import Arm, Cell, Column, ComparisonTable, Conflict, NoOpArm
-from shared.comparisons.origins import ancestry, differing, made_by
+from shared.comparisons.origins import Making, ancestry, differing, made_by, makings
 from shared.comparisons.pairs import Flip, ItemPair, counted, item_pairs, items_csv, questions
 from shared.comparisons.render import (
     as_csv,
@@ -18,8 +18,8 @@ from shared.comparisons.render import (
 )
 
 __all__ = [
-    "Arm", "Cell", "Column", "ComparisonTable", "Conflict", "Duel", "Flip", "ItemPair", "NoOpArm",
-    "Recovered", "ancestry", "as_csv", "as_dict", "as_json", "as_markdown", "as_text", "build",
-    "ceilings", "counted", "differing", "escaped", "item_pairs", "items_csv", "made_by",
-    "questions", "recoveries", "study_blocks", "summary",
+    "Arm", "Cell", "Column", "ComparisonTable", "Conflict", "Duel", "Flip", "ItemPair", "Making",
+    "NoOpArm", "Recovered", "ancestry", "as_csv", "as_dict", "as_json", "as_markdown", "as_text",
+    "build", "ceilings", "counted", "differing", "escaped", "item_pairs", "items_csv", "made_by",
+    "makings", "questions", "recoveries", "study_blocks", "summary",
 ]  # fmt: skip

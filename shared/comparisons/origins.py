@@ -1,15 +1,16 @@
 """What the arms were made of: the settings that differ, and the graph of where they came from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, func, select
 
 from shared import results
 from shared.comparisons.model import ComparisonTable
 from shared.errors import GraftError
 from shared.specs import parse_spec
-from shared.tables import Adapter, Job
+from shared.tables import Adapter, Attempt, Job
 
 #: Every arm has its own; they explain nothing.
 _NAMES = ("name", "key")
@@ -67,6 +68,39 @@ def _flat(spec: dict[str, Any]) -> dict[str, str]:
         else:
             out[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return out
+
+
+@dataclass(frozen=True)
+class Making:
+    """What it took to make an arm's adapter."""
+
+    arm: str
+    #: GPU-seconds of its own job, attempts that came to nothing included.
+    seconds: float
+    #: The same with the jobs of every adapter it came from, each counted once.
+    whole: float
+    bytes: int
+
+
+def makings(session: Session, table: ComparisonTable) -> list[Making]:
+    """What each adapter among the arms cost; those that no job of this pool made are left out."""
+    found = []
+    for arm in table.arms:
+        own = session.get(Adapter, arm.adapter) if arm.adapter is not None else None
+        if own is None or own.job_id is None:
+            continue
+        names = {node for edge in ancestry(session, [own.name]) for node in edge} | {own.name}
+        made = made_by(session, sorted(names)).values()
+        jobs = {row.job_id for row in made if row.job_id is not None}
+        found.append(
+            Making(arm.name, _spent(session, {own.job_id}), _spent(session, jobs), own.bytes)
+        )
+    return found
+
+
+def _spent(session: Session, jobs: Collection[str]) -> float:
+    total = select(func.sum(Attempt.gpu_seconds)).where(col(Attempt.job_id).in_(jobs))
+    return float(session.exec(total).one() or 0.0)
 
 
 def ancestry(session: Session, adapters: Sequence[str]) -> list[tuple[str, str]]:

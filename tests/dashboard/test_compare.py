@@ -12,6 +12,7 @@ from pages import Open, texts
 from shared import comparisons, db, votes
 from shared.comparisons import ComparisonTable
 from shared.errors import Language
+from shared.specs import BASE_ARM
 
 
 def _table(app: AppTest) -> str:
@@ -174,3 +175,17 @@ def test_what_each_arm_cost_stands_on_the_page(pool: Path, open_page: Open) -> N
     costs = app.dataframe[-1].value
     assert set(costs["Seconds"]) == {1.5}
     assert len(costs) == len(filled.SKILL) * len(filled.BENCHMARKS)
+
+
+def test_what_an_adapter_took_to_make_counts_all_that_it_came_from(
+    pool: Path, open_page: Open
+) -> None:
+    with db.reading() as session:
+        table = comparisons.build(session, filled.COMPARISON)
+        made = {each.arm: each for each in comparisons.makings(session, table)}
+    assert set(made) == set(filled.SKILL) - {BASE_ARM}
+    # Each job of the filled pool took a minute; `fused` came from two trainings.
+    assert (made["native"].seconds, made["native"].whole) == (60.0, 60.0)
+    assert (made["fused"].seconds, made["fused"].whole) == (60.0, 180.0)
+    shown = open_page("compare", name=filled.COMPARISON).dataframe[-2].value
+    assert list(shown["GPU-hours, with all it came from"]) == [0.017, 0.05, 0.033]

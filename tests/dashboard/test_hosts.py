@@ -4,11 +4,14 @@ import re
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 import filled
 from dashboard import pool_use
 from dashboard.language import Words
 from pages import Open, texts
 from shared import db
+from shared.people.actors import Actor, Role
 from shared.tables import Attempt, Host, Job
 from shared.use_by_day import DayUse
 
@@ -32,6 +35,19 @@ def test_a_job_that_lets_its_card_stand_still_is_marked_and_counted(
     with db.writing() as session:
         session.get_one(Host, "host-1").idle = {job.id: 20.0}
     assert "idle for" not in texts(open_page("hosts"))
+
+
+def test_an_admin_takes_a_host_out_and_back_and_a_member_is_not_offered_to(
+    pool: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wanted, label in ((False, "Take nothing new"), (True, "Take jobs again")):
+        button = open_page("hosts").button(key="hosts.drain.host-1")
+        assert button.label == label
+        button.click().run()
+        with db.reading() as session:
+            assert session.get_one(Host, "host-1").accepting is wanted
+    monkeypatch.setattr("dashboard.visitor.actor", lambda: Actor("bo", Role.MEMBER))
+    assert not [each for each in open_page("hosts").button if "hosts.drain" in str(each.key)]
 
 
 def test_what_was_used_is_added_up_over_the_chosen_days(pool: Path, open_page: Open) -> None:

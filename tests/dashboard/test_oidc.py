@@ -95,7 +95,7 @@ def test_without_a_provider_nobodys_claims_count(empty_pool: Path) -> None:
     with db.writing() as session:
         accounts.create(session, "eve", Role.VIEWER, actor=ROOT, identity="eve@example.org")
     page = page_of(claims())
-    assert "not signed in" in page
+    assert "Sign in to go on" in page
     assert "Sign in with your organisation" not in page
 
 

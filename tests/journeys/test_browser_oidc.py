@@ -78,6 +78,6 @@ def test_an_address_that_was_not_verified_opens_nobodys_account(team: Visitor) -
     page.get_by_role("button", name="Sign in with your organisation").click()
     at_the_provider(page, "18")
     heading(page, "Sign in")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("graft accounts identity NAME sub:18")
+    expect(page.get_by_text("graft accounts identity NAME sub:18")).to_be_visible()
     expect(page.get_by_role("button", name="Sign in as somebody else")).to_be_visible()
     page.context.close()
