@@ -63,14 +63,15 @@ def method(kind: str) -> str | None:
 
 def begin(
     words: Words, kind: str, values: Mapping[str, Any], offered: Offers, text: str,
-    grid: Grid | None = None,
+    grid: Grid | None = None, *, keep_grid: bool = False,
 ) -> None:  # fmt: skip
     """Fill the form in with these values, say what did, and remember what stood there before."""
     with db.reading() as session:
         old = drafts.of(session, parts.user(), kind)
     before = None if old is None else (dict(old.values), dict(old.grid))
     left = fill(words, kind, values, offered)
-    left += sweep_fields.fill(kind, grid or {}, method(kind))
+    if not keep_grid:
+        left += sweep_fields.fill(kind, grid or {}, method(kind))
     st.session_state[_NOTE] = Note(kind, text, tuple(left), before)
     # Not yet kept, though nobody has typed anything.
     st.session_state[_kept(kind)] = ""

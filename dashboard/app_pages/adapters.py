@@ -11,6 +11,7 @@ from dashboard.comparing import arms
 from dashboard.comparing.modules import modules
 from dashboard.frame import framed
 from dashboard.language import Words
+from dashboard.uses import uses
 from shared import adapter_library, comparisons, db, results
 from shared.adapter_library import Entry
 from shared.cards import AdapterCard
@@ -131,9 +132,10 @@ def detail(words: Words, name: str) -> None:
         card, known = adapter_library.card(session, name), adapter_library.all_tags(session)
         others, now = adapter_library.versions(session, name), queries.now(session)
         scores = queries.scores_of(session, name)
+        offered = queries.adapter_choices(session)
     adapter_card.say_refusal(words)
     adapter_card.shown(words, card)
-    buttons(words, found, card, known)
+    buttons(words, found, card, known, offered)
     parts.facts(
         [
             (words("adapters.method"), words.code("method", found.method)),
@@ -188,7 +190,9 @@ def _scores(words: Words, scores: list[queries.AdapterScore]) -> None:
     )
 
 
-def buttons(words: Words, found: Adapter, card: AdapterCard, known: list[str]) -> None:
+def buttons(
+    words: Words, found: Adapter, card: AdapterCard, known: list[str], others: list[queries.Choice]
+) -> None:  # fmt: skip
     """Download it, recommend it, write about it, see the job that made it, use it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
@@ -207,19 +211,7 @@ def buttons(words: Words, found: Adapter, card: AdapterCard, known: list[str]) -
                 icon=":material/article:",
                 query_params={"id": found.job_id},
             )
-        st.page_link(
-            "app_pages/playground.py",
-            label=words("playground.try"),
-            icon=":material/forum:",
-            query_params={"adapter": found.name},
-        )
-        for kind in ("fuse", "evaluate"):
-            st.page_link(
-                "app_pages/submit.py",
-                label=words(f"adapters.{kind}"),
-                icon=":material/add_circle:",
-                query_params={"kind": kind},
-            )
+        uses(words, found, others)
 
 
 def links(words: Words, found: Adapter, children: list[str], compared: list[str]) -> None:
