@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import language, parts
+from dashboard import language, parts, toasts
 from shared.errors import NoAccount, Unauthenticated
 
 STATIC = Path(__file__).with_name("static")
@@ -54,6 +54,7 @@ def main() -> None:
         except (Unauthenticated, NoAccount) as stranger:
             parts.ask_to_sign_in(words, stranger)
             return
+        toasts.toasts(words)
         page.run()
 
 

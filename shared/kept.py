@@ -1,4 +1,4 @@
-"""The tables of what people keep of the submit form: what they are filling in, and saved specs."""
+"""The tables of what is kept for people: forms half filled in, saved specs, what they were told."""
 
 from typing import Any
 
@@ -30,3 +30,10 @@ class SavedSpec(SQLModel, table=True):
     #: Everybody may load it, not its owner alone.
     team: bool = False
     created_at: float = time_column(0.0)
+
+
+class Told(SQLModel, table=True):
+    """Up to which event somebody was told of the ends of their jobs."""
+
+    user: str = Field(primary_key=True)
+    seq: int = 0
