@@ -37,19 +37,34 @@ PAUSE = 0.72
 #: After the last fault every job must end within this time.
 DRAIN = 180.0
 #: Seconds in which every slot must be seen busy at the same time, after everything has healed.
-WAVE = 30.0
+WAVE = 120.0
+#: Seconds in which what ends must be gone.
+LEAVE = 60.0
 
 
-def run(seconds: float, database: str, seed: int, folder: Path) -> tuple[Nemesis, Findings]:
-    """One run; the folder holds its logs afterwards."""
+def run(
+    seconds: float, database: str, seed: int, folder: Path, *, faults: int = 0, promised: int = 0
+) -> tuple[Nemesis, Findings]:
+    """One run; the folder holds its logs afterwards.
+
+    It strikes for so many seconds, and on until there were so many faults and jobs.
+    """
     rng = random.Random(seed)
     with chaos_pool(database, folder) as pool:
         nemesis = Nemesis(pool.hosts, pool.broker, pool.postgres, LEASE, rng)
         client = Client(folder / "acknowledged.jsonl", seed)
-        _wait(lambda: not nemesis.tend() and all(host.zygotes() for host in pool.hosts), 60)
+        _wait(lambda: not nemesis.tend() and all(host.zygotes() for host in pool.hosts), DRAIN)
         client.start()
+        end = time.monotonic() + seconds
         try:
-            _strike(nemesis, seconds)
+            _strike(
+                nemesis,
+                lambda: (
+                    time.monotonic() >= end
+                    and sum(nemesis.done.values()) >= faults
+                    and client.promised >= promised
+                ),
+            )
         finally:
             client.enough.set()
             client.join()
@@ -62,10 +77,9 @@ def run(seconds: float, database: str, seed: int, folder: Path) -> tuple[Nemesis
     return nemesis, findings
 
 
-def _strike(nemesis: Nemesis, seconds: float) -> None:
-    end = time.monotonic() + seconds
+def _strike(nemesis: Nemesis, enough: Callable[[], bool]) -> None:
     due = time.monotonic()
-    while time.monotonic() < end:
+    while not enough():
         nemesis.tend()
         if time.monotonic() >= due:
             nemesis.strike()
@@ -91,10 +105,9 @@ def _all_ended() -> bool:
 
 
 def _idle_slots(nemesis: Nemesis) -> int:
-    """Give every slot a job at once: how many never got one."""
-    count = SLOTS * len(NAMES)
-    for number in range(count):
-        jobs.submit(parse_spec(train(900_000 + number, 100)), actor=Actor.admin("ann"))
+    """Give every slot a job at once, endless until each has one: how many never got one."""
+    count, ann = SLOTS * len(NAMES), Actor.admin("ann")
+    made = [jobs.submit(parse_spec(train(900_000 + n, 100_000)), actor=ann) for n in range(count)]
     most = 0
 
     def all_busy() -> bool:
@@ -105,6 +118,8 @@ def _idle_slots(nemesis: Nemesis) -> int:
         return most == count
 
     _wait(all_busy, WAVE)
+    for job in made:
+        jobs.cancel(job.id, actor=ann)
     return count - most
 
 
@@ -116,13 +131,13 @@ def _count(pool: ChaosPool, idle: int) -> Findings:
     runs = [host.home / "run" for host in pool.hosts]
     # An idle worker holds a slot's lock for the moment in which it asks for a job.
     held = held_locks(runs)
-    _wait(lambda: not held.intersection_update(held_locks(runs)) and not held, 10)
+    _wait(lambda: not held.intersection_update(held_locks(runs)) and not held, LEAVE)
     for path in held:
         findings.leaked += 1
         findings.wrong.append(f"leaked: {path} is held")
     for host in pool.hosts:
         host.ask_to_stop()
-    _wait(lambda: not _left(pool), 30)
+    _wait(lambda: not _left(pool), LEAVE)
     for process in _left(pool):
         findings.leaked += 1
         findings.wrong.append(f"leaked: process {process}")

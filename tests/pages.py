@@ -22,7 +22,7 @@ def draw(
 
     `user` is what an OpenID Connect provider says of them.
     """
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=180)
     app.context = {"locale": LOCALES[language], "timezone": "UTC"}
     if user is not None:
         app.user = user

@@ -1,15 +1,18 @@
-"""Python processes for tests that kill them, and waiting until others are gone."""
+"""Python processes for tests that kill them, pausing others, and waiting until they are gone."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
 
 #: Long enough for a machine that runs other tests too; reached only by a failure.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Processes:
@@ -49,6 +52,16 @@ def until(true: Callable[[], bool], what: str) -> None:
         if time.monotonic() > end:
             pytest.fail(f"never happened: {what}")
         time.sleep(0.02)
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """However quick or slow this machine is, the process has not ended meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def gone(pid: int) -> bool:

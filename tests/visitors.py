@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as Lost
 
 import filled
 import pools
@@ -25,7 +26,7 @@ from shared.people.actors import Actor
 CHROMIUM = Path("/usr/bin/chromium")
 LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
 #: Milliseconds; a machine that also trains draws slowly.
-PATIENCE = 60_000
+PATIENCE = 120_000
 #: Pixels of a row of a table, its heading included: 2.2 rem of the theme's 15 px.
 ROW = 33
 
@@ -85,10 +86,43 @@ def heading(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(text)
 
 
-def press(page: Page, name: str) -> None:
-    """Press a button once the page has drawn itself; before, a press may go to a former button."""
+def settled(page: Page) -> None:
+    """Wait until the page has drawn itself; before, a click may go to something former."""
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
+def press(page: Page, name: str) -> None:
+    """Press a button of the page."""
+    settled(page)
     page.get_by_role("button", name=name).click()
+
+
+def confirm(page: Page, name: str) -> None:
+    """Press a button of the dialog that has opened."""
+    button = page.get_by_role("dialog").get_by_role("button", name=name)
+    button.wait_for()
+    settled(page)
+    button.click()
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose the option that begins with this word from the list with this label.
+
+    A list that was opened while the page drew itself anew may close: then it is opened again.
+    """
+    box = page.get_by_role("combobox", name=re.compile(label)).first
+    wanted = page.get_by_role("option", name=re.compile(rf"^{re.escape(option)}\b")).first
+
+    def chosen() -> bool:
+        settled(page)
+        box.click()
+        with suppress(Lost):
+            wanted.click(timeout=10_000)
+            return True
+        page.keyboard.press("Escape")
+        return False
+
+    until(chosen, f"{option} is chosen")
 
 
 def healthy(page: Page) -> None:
@@ -105,7 +139,7 @@ def cell(page: Page, text: str) -> None:
     table = page.get_by_test_id("stDataFrame").first
     row = table.locator("tr", has=page.locator(f'td:text-is("{text}")')).first
     row.wait_for(state="attached")
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    settled(page)
     # A line that appears above moves the table, and a click beside the cell is lost.
     until(lambda: table.bounding_box() == table.bounding_box(), "the table rests")
     place, box = row.get_attribute("aria-rowindex"), table.bounding_box()
@@ -150,7 +184,7 @@ def running(command: list[str], port: int, log: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _answers(port: int) -> bool:

@@ -31,6 +31,8 @@ class Client(threading.Thread):
         self.enough = threading.Event()
         self.log = log
         self.refused = 0
+        #: Jobs that the pool acknowledged.
+        self.promised = 0
         self._rng = random.Random(seed)
         self._trained: list[str] = []
 
@@ -76,6 +78,7 @@ class Client(threading.Thread):
             log.write(json.dumps(entry) + "\n")
             log.flush()
             os.fsync(log.fileno())
+            self.promised += 1
             if spec["kind"] == "train":
                 self._trained.append(spec["name"])
             return

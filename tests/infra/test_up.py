@@ -46,9 +46,9 @@ def test_up_starts_a_pool_once_and_ctrl_c_ends_all_of_it(home: Path, processes: 
     assert f"already running (process {pool.pid}" in second.stderr
 
     pool.send_signal(signal.SIGINT)
-    assert pool.wait(60) == 0
-    assert [pid for pid in family if not gone(pid)] == []
-    assert mentioning(str(home)) == []
+    assert pool.wait(120) == 0
+    until(lambda: all(gone(pid) for pid in family), "every process of the pool is gone")
+    until(lambda: mentioning(str(home)) == [], "nothing else names the data folder")
     assert running_pool(home) is None
     assert settings().broker is None
 
@@ -63,9 +63,10 @@ def test_killing_up_leaves_no_process(home: Path, processes: Processes) -> None:
 
 def test_a_killed_part_is_started_again(home: Path, processes: Processes) -> None:
     pool = _up(processes, home)
-    for part in psutil.Process(pool.pid).children():
+    parts = psutil.Process(pool.pid).children()
+    for part in parts:
         part.kill()
-    dead = {part.pid for part in psutil.Process(pool.pid).children()}
+    dead = {part.pid for part in parts}
 
     def all_back() -> bool:
         alive = [each for each in psutil.Process(pool.pid).children() if each.pid not in dead]
@@ -73,5 +74,5 @@ def test_a_killed_part_is_started_again(home: Path, processes: Processes) -> Non
 
     until(all_back, "broker, worker and dashboard run again")
     pool.send_signal(signal.SIGTERM)
-    assert pool.wait(60) == 0
-    assert mentioning(str(home)) == []
+    assert pool.wait(120) == 0
+    until(lambda: mentioning(str(home)) == [], "nothing names the data folder any more")

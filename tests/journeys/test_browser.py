@@ -9,11 +9,22 @@ from playwright.sync_api import expect
 import filled
 from shared import db, jobs
 from shared.errors import Language
-from visitors import Visitor, badge, browser, cell, heading, healthy, press, served
+from visitors import (
+    Visitor,
+    badge,
+    browser,
+    cell,
+    choose,
+    confirm,
+    heading,
+    healthy,
+    press,
+    served,
+)  # fmt: skip
 
 __all__ = ["browser", "served"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 PAGES: dict[Language, tuple[str, ...]] = {
     "en": ("Jobs", "New job", "Compare", "Playground", "Adapters", "Datasets", "Knowledge",
@@ -54,7 +65,7 @@ def test_a_click_on_a_job_opens_that_job_and_its_language_can_be_changed(served:
 
 def test_a_filter_chosen_in_chinese_is_a_link_for_english(served: Visitor) -> None:
     page = served.open("/", "zh")
-    page.get_by_role("button", name="失败 2").click()
+    press(page, "失败 2")
     page.wait_for_url(re.compile(r"state=failed"))
     expect(page.get_by_text("第 1–2 条，共 2 条")).to_be_visible()
     page.get_by_role("radio", name="EN").click()
@@ -73,7 +84,7 @@ def test_cancel_asks_names_the_job_and_ends_it(served: Visitor) -> None:
     press(page, "取消任务")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text(f"waiting-0 ({job.id})")).to_be_visible()
-    dialog.get_by_role("button", name="取消任务").click()
+    confirm(page, "取消任务")
     expect(badge(page, "已取消")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
     with db.reading() as session:
@@ -86,7 +97,7 @@ def test_retry_opens_the_new_job(served: Visitor) -> None:
         old = jobs.find(session, "dropped")
     page = served.open(f"/job?id={old.id}")
     press(page, "Retry")
-    page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    confirm(page, "Retry")
     page.wait_for_url(lambda url: "id=" in url and old.id not in url)
     expect(page.get_by_text(re.compile(r"Queued, \d\w\w in line"))).to_be_visible()
     page.context.close()
@@ -106,8 +117,7 @@ def test_a_comparison_opens_from_the_list_exports_and_changes_its_baseline(
         page.get_by_role("button", name="CSV").first.click()
     content = download.value.path().read_bytes()
     assert content.startswith("\ufeffcomparison,baseline,arm".encode())
-    page.get_by_role("combobox", name=re.compile("Baseline")).click()
-    page.get_by_role("option", name="native").click()
+    choose(page, "Baseline", "native")
     page.wait_for_url(re.compile(r"baseline=native"))
     sentence = "fused is worse than native on 3 of 3 benchmarks."
     expect(page.get_by_text(sentence).first).to_be_visible()

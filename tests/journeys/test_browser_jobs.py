@@ -12,11 +12,11 @@ import filled
 from processes import until
 from shared import db, jobs
 from shared.tables import Attempt, JobState, LogLine, SavedView
-from visitors import ROW, Visitor, browser, healthy, press, served
+from visitors import ROW, Visitor, browser, confirm, healthy, press, served, settled
 
 __all__ = ["browser", "served"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def tick(page: Page, name: str, then: str) -> None:
@@ -29,7 +29,7 @@ def tick(page: Page, name: str, then: str) -> None:
     row = table.locator("tr", has=page.locator(f'td:text-is("{name}")')).first
     for _ in range(5):
         row.wait_for(state="attached")
-        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+        settled(page)
         place, box = row.get_attribute("aria-rowindex"), table.bounding_box()
         assert box is not None
         assert place is not None
@@ -70,7 +70,7 @@ def test_ticks_stay_with_their_jobs_while_others_arrive_and_over_a_reload(served
     expect(dialog.get_by_text(re.compile("waiting-1 "))).to_be_visible()
     expect(dialog.get_by_text(re.compile("waiting-2 "))).to_be_visible()
     expect(dialog.get_by_text(re.compile("meanwhile"))).to_have_count(0)
-    dialog.get_by_role("button", name="Cancel 2").click()
+    confirm(page, "Cancel 2")
     expect(page.get_by_text("2 cancelled")).to_be_visible()
     expect(page.get_by_text("Tick jobs to cancel")).to_be_visible()
     assert (state_of("waiting-1"), state_of("waiting-2")) == ("cancelled", "cancelled")
@@ -90,7 +90,7 @@ def test_several_are_retried_and_moved_and_others_jobs_need_a_word(served: Visit
     press(page, "调整 1 个的优先级")
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("slider").press("End")
-    dialog.get_by_role("button", name="应用到 1 个").click()
+    confirm(page, "应用到 1 个")
     expect(page.get_by_text("已调整 1 个", exact=False)).to_be_visible()
     with db.reading() as session:
         assert jobs.find(session, "to-move").priority == 9
@@ -99,7 +99,7 @@ def test_several_are_retried_and_moved_and_others_jobs_need_a_word(served: Visit
     press(page, "重试 2 个")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("也包括他人的 1 个：somebody")).to_be_visible()
-    dialog.get_by_role("button", name="重试 1 个").click()
+    confirm(page, "重试 1 个")
     expect(page.get_by_text("已重新排队 1 个")).to_be_visible()
     assert (state_of("too-big"), state_of("dropped")) == ("queued", "cancelled")
     page.context.close()
@@ -108,13 +108,13 @@ def test_several_are_retried_and_moved_and_others_jobs_need_a_word(served: Visit
 def test_a_saved_view_opens_the_same_rows_in_the_other_language(served: Visitor) -> None:
     page = served.open("/?state=succeeded&kind=fuse&columns=name&columns=priority", "zh")
     expect(page.get_by_text("第 1–2 条，共 2 条")).to_be_visible()
-    page.get_by_role("button", name="视图").click()
+    press(page, "视图")
     page.get_by_label("视图名称").fill("fusions that went well")
     page.get_by_label("视图名称").press("Enter")
     press(page, "保存视图")
     until(lambda: bool(kept()), "the view is saved")
     other = served.open("/", "en")
-    other.get_by_role("button", name="Views").click()
+    press(other, "Views")
     other.get_by_role("link", name="fusions that went well").click()
     expect(other.get_by_text("1–2 of 2")).to_be_visible()
     expect(other.get_by_test_id("stDataFrame").get_by_text("Priority")).to_be_attached()
@@ -141,7 +141,7 @@ def test_progress_and_the_log_go_on_by_themselves_and_survive_a_reload(served: V
     page.get_by_role("textbox", name="Search the log").fill("HALF")
     page.get_by_role("textbox", name="Search the log").press("Enter")
     expect(page.get_by_text("The last 1 lines that hold it, of 31")).to_be_visible()
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download", exact=True).click()
     assert download.value.path().read_text("utf-8").count("\n") == 31

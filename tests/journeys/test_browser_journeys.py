@@ -14,11 +14,11 @@ from shared import base_models, db, votes
 from shared.storage import seal, store
 from shared.tables import Adapter
 from tiny_bases import write_adapter
-from visitors import PATIENCE, Visitor, badge, browser, heading, healthy, press, working
+from visitors import PATIENCE, Visitor, badge, browser, choose, heading, healthy, press, working
 
 __all__ = ["browser", "working"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def _upload(page: Page, file: Path, kind: str) -> None:
@@ -30,11 +30,6 @@ def _upload(page: Page, file: Path, kind: str) -> None:
     expect(page.get_by_text("rows can be used")).to_be_visible()
     press(page, "Register")
     expect(page.get_by_text(f"{file.stem} is registered.")).to_be_visible()
-
-
-def _choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=re.compile(label)).click()
-    page.get_by_role("option", name=re.compile(rf"^{option}\b")).click()
 
 
 def _type(page: Page, label: str, value: str) -> None:
@@ -69,8 +64,8 @@ def test_a_training_is_submitted_watched_and_compared(working: Visitor, tmp_path
     page.get_by_test_id("stTopNavLinkContainer").get_by_text("New job", exact=True).click()
     heading(page, "New job")
     _type(page, "Adapter name", "sayer")
-    _choose(page, "Base model", "tiny")
-    _choose(page, "Dataset", "sayings")
+    choose(page, "Base model", "tiny")
+    choose(page, "Dataset", "sayings")
     _type(page, "Epochs", "4")
     _submit_and_watch(page, "sayer")
     expect(page.get_by_test_id("stEChartsChart").first).to_be_visible()
@@ -82,7 +77,7 @@ def test_a_training_is_submitted_watched_and_compared(working: Visitor, tmp_path
     heading(page, "New job")
     expect(page.get_by_text("Adapter sayer is filled in.")).to_be_visible()
     _type(page, "Comparison name", "did-it-help")
-    _choose(page, "Benchmarks", "quiz")
+    choose(page, "Benchmarks", "quiz")
     page.keyboard.press("Escape")
     _submit_and_watch(page, "did-it-help")
     page.get_by_role("link", name="Open the comparison").click()
@@ -136,10 +131,10 @@ def test_three_adapters_are_compared_read_by_flips_exported_and_voted_on(
     page = working.open("/submit?kind=evaluate")
     heading(page, "New job")
     _type(page, "Comparison name", "three")
-    _choose(page, "Base model", "tiny")
+    choose(page, "Base model", "tiny")
     for label, names in (("^Adapters", made), ("^Benchmarks", ["quiz", "tell"])):
         for name in names:
-            _choose(page, label, name)
+            choose(page, label, name)
             page.keyboard.press("Escape")
     _type(page, "Answer length", "6")
     _submit_and_watch(page, "three")
@@ -148,7 +143,7 @@ def test_three_adapters_are_compared_read_by_flips_exported_and_voted_on(
     page.get_by_text(re.compile(r"^(fixed|broken) \d+$")).first.click()
     until(lambda: _exported(page) in ({"fixed"}, {"broken"}), "only flips are exported")
     for count in range(1, 11):
-        page.get_by_role("button", name="A is better" if count % 2 else "B is better").click()
+        press(page, "A is better" if count % 2 else "B is better")
         expect(page.get_by_text(f"{count} votes so far")).to_be_visible()
     healthy(page)
     with db.reading() as session:

@@ -9,11 +9,11 @@ from dashboard.visitor import COOKIE
 from shared import db, jobs
 from shared.people import accounts
 from shared.people.actors import Actor, Role
-from visitors import Visitor, badge, browser, heading, press, served
+from visitors import Visitor, badge, browser, confirm, heading, press, served
 
 __all__ = ["browser", "served"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 PASSWORD = "correct horse battery"
 
 
@@ -60,7 +60,7 @@ def test_a_viewer_and_another_member_cannot_cancel_and_are_told_who_may(
     page.goto(f"{team.url}/job?id={waiting()}")
     heading(page, "waiting-0")
     press(page, "Cancel job")
-    page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
+    confirm(page, "Cancel job")
     expect(page.get_by_test_id("stAlertContentError").first).to_contain_text(name)
     with db.reading() as session:
         assert jobs.find(session, waiting()).state == "queued"
@@ -74,7 +74,7 @@ def test_an_admin_cancels_signs_out_and_is_a_stranger_again(team: Visitor) -> No
     heading(page, "Jobs")
     page.goto(f"{team.url}/job?id={job}")
     press(page, "Cancel job")
-    page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
+    confirm(page, "Cancel job")
     expect(badge(page, "cancelled")).to_be_visible()
     (cookie,) = [each for each in page.context.cookies() if each.get("name") == COOKIE]
     assert cookie.get("httpOnly")

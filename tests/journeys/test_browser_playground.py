@@ -12,11 +12,22 @@ from shared.people.actors import local_actor
 from shared.storage import seal, store
 from shared.tables import Adapter
 from tiny_bases import write_adapter
-from visitors import PATIENCE, Visitor, badge, browser, heading, healthy, press, working
+from visitors import (
+    PATIENCE,
+    Visitor,
+    badge,
+    browser,
+    choose,
+    heading,
+    healthy,
+    press,
+    settled,
+    working,
+)  # fmt: skip
 
 __all__ = ["browser", "working"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def _adapter(base: Path, name: str) -> None:
@@ -39,8 +50,7 @@ def test_two_arms_answer_side_by_side_are_voted_on_kept_and_stopped(
     page = working.open("/playground")
     heading(page, "Playground")
     for label, option in (("Base model", "tiny"), ("^Adapters", "elm")):
-        page.get_by_role("combobox", name=re.compile(label)).click()
-        page.get_by_role("option", name=re.compile(rf"^{option}\b")).click()
+        choose(page, label, option)
     page.keyboard.press("Escape")
     press(page, "Start the session")
     expect(page.get_by_text("The arms are loaded")).to_be_visible(timeout=2 * PATIENCE)
@@ -56,6 +66,7 @@ def test_two_arms_answer_side_by_side_are_voted_on_kept_and_stopped(
 
     press(page, "elm is best")
     expect(page.get_by_text("Votes (1)")).to_be_visible()
+    settled(page)
     page.get_by_role("button", name="Save as feedback").last.click()
     answer = page.get_by_label("Answer", exact=True)
     answer.fill("Paris.")

@@ -6,11 +6,11 @@ from playwright.sync_api import expect
 import filled
 from shared import db, jobs
 from shared.errors import Language
-from visitors import Visitor, browser, heading, healthy, press, served
+from visitors import Visitor, browser, choose, heading, healthy, press, served
 
 __all__ = ["browser", "served"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,7 @@ def test_a_job_is_planned_then_submitted(
         ({"en": "Base model", "zh": "底座模型"}[language], filled.HOST_BASE),
         ({"en": "Dataset", "zh": "数据集"}[language], filled.TRAINING),
     ):
-        page.get_by_role("combobox", name=label).first.click()
-        page.get_by_role("option", name=value).first.click()
+        choose(page, label, value)
     field = page.get_by_role("textbox", name={"en": "Adapter name", "zh": "适配器名"}[language])
     field.fill(name)
     field.press("Enter")

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 import pools
 from infra.local.stage import all_languages
-from processes import mentioning
+from processes import mentioning, until
 from shared import comparisons, db, jobs
 from shared.tables import Job, JobState
 
@@ -57,7 +57,7 @@ def seen(first: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 def test_the_demo_ends_well_and_leaves_nothing_running(first: Run) -> None:
     assert first.done.returncode == 0, first.done.stderr
-    assert mentioning(str(first.home)) == []
+    until(lambda: mentioning(str(first.home)) == [], "nothing of it runs any more")
     assert "http://127.0.0.1:8501/" in first.done.stdout
 
 

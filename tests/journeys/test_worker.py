@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from sqlmodel import select
 
 import graft
 from calling import serving
 from pools import use
+from processes import paused
 from shared import base_models, datasets, db, hosts, jobs, results, usage
 from shared.errors import explain
 from shared.people.actors import Actor
@@ -25,9 +25,11 @@ from shared.specs import parse_spec
 from shared.storage import store
 from shared.sweeps import submit_sweep
 from shared.tables import Adapter, Attempt, Event, Job, JobState, MetricPoint, ModelRef, Outcome
+from worker import adoption
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
-PATIENCE = 90.0
+#: Reached only by a failure.
+PATIENCE = 180.0
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def worker(
             process = subprocess.Popen([sys.executable, "-m", "worker"], stderr=log, stdout=log)
         yield process
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 def spec_of(name: str) -> dict[str, Any]:
@@ -89,6 +91,19 @@ def stepping(job: Job) -> Job:
     return until(job, lambda _, attempt: attempt is not None and attempt.done >= 2)
 
 
+def runner_of(job: Job) -> int:
+    """The process of its first attempt."""
+    who = adoption.trace_of(job.id, 1).identify()
+    assert who is not None
+    return who.pid
+
+
+def told_of(job: Job) -> list[str]:
+    """The kinds of a job's events."""
+    with db.reading() as session:
+        return list(session.exec(select(Event.kind).where(Event.job_id == job.id)))
+
+
 @pytest.mark.usefixtures("worker")
 class TestJobs:
     def test_a_training_publishes_an_adapter_with_curves_and_a_log(self) -> None:
@@ -104,7 +119,8 @@ class TestJobs:
         assert steps == [1, 2, 3, 4, 5, 6]
         assert "training" in text
         assert attempt.gpu_seconds > 0
-        assert not list(folder.parent.glob("checkpoints/*"))
+        # The worker tidies up once the end is in the database.
+        until(job, lambda *_: not list(folder.parent.glob("checkpoints/*")))
 
     def test_the_clients_example_trains_fuses_and_judges_over_the_api(self, tmp_path: Path) -> None:
         items = [
@@ -129,13 +145,9 @@ class TestJobs:
         fused = next(job for job in graft.Client().jobs(kinds=["fuse"]))
         assert len(fused.adapter.parents) == 2
 
-    def test_a_runner_that_is_killed_goes_on_from_its_checkpoint(
-        self, worker: "subprocess.Popen[bytes]"
-    ) -> None:
-        job = stepping(train("killed", max_steps=60))
-        (zygote,) = psutil.Process(worker.pid).children()
-        (runner,) = zygote.children()
-        runner.send_signal(signal.SIGKILL)
+    def test_a_runner_that_is_killed_goes_on_from_its_checkpoint(self) -> None:
+        job = stepping(train("killed", max_steps=120))
+        os.kill(runner_of(job), signal.SIGKILL)
         job = ended(job)
         assert job.state == JobState.SUCCEEDED, explain(job.error)
         with db.reading() as session:
@@ -147,10 +159,10 @@ class TestJobs:
 
     def test_a_cancelled_job_stops_within_ten_seconds(self) -> None:
         job = stepping(train("endless", max_steps=100_000))
-        asked = time.monotonic()
         jobs.cancel(job.id, actor=Actor.admin("ann"))
-        assert ended(job).state == JobState.CANCELLED
-        assert time.monotonic() - asked < 10
+        job = ended(job)
+        assert job.state == JobState.CANCELLED
+        assert (job.finished_at or 1e18) - (job.cancel_requested_at or 0.0) < 10
         with db.reading() as session:
             assert session.get(Adapter, "endless") is None
 
@@ -182,17 +194,13 @@ class TestJobs:
         assert job.state == JobState.FAILED
         assert explain(job.error).startswith("NO-OP")
 
-    def test_an_urgent_job_starts_on_a_full_pool_and_the_other_loses_no_step(
-        self, record_property: Callable[[str, object], None]
-    ) -> None:
+    def test_an_urgent_job_starts_on_a_full_pool_and_the_other_loses_no_step(self) -> None:
         soak = stepping(train("soak", {"preemptible": True}, max_steps=300, checkpoint_every=50))
-        submitted = time.monotonic()
-        urgent = train("urgent", {"priority": 9})
-        until(urgent, lambda found, _: found.state != JobState.QUEUED)
-        waited = time.monotonic() - submitted
-        record_property("seconds until the urgent job ran", round(waited, 1))
-        assert waited < 15
-        assert ended(urgent).state == JobState.SUCCEEDED
+        with paused(runner_of(soak)):
+            urgent = train("urgent", {"priority": 9})
+            until(soak, lambda found, _: found.preempt_requested_at is not None)
+        urgent = ended(urgent)
+        assert urgent.state == JobState.SUCCEEDED
         assert ended(soak).state == JobState.SUCCEEDED
         with db.reading() as session:
             first, *_, last = jobs.attempts(session, soak.id)
@@ -200,27 +208,28 @@ class TestJobs:
                 select(MetricPoint).where(MetricPoint.job_id == soak.id)
             )]  # fmt: skip
         assert (first.outcome, last.outcome) == (Outcome.PREEMPTED, Outcome.SUCCEEDED)
+        assert (urgent.started_at or 1e18) < last.started_at
         assert sorted(steps) == list(range(1, 301))
 
     def test_a_real_training_goes_on_through_an_upgrade_bit_for_bit(
         self, worker: "subprocess.Popen[bytes]"
     ) -> None:
-        unbroken = ended(train("unbroken", max_steps=40, dropout=0.1, seed=3))
-        job = stepping(train("upgraded", max_steps=40, dropout=0.1, seed=3))
-        worker.send_signal(signal.SIGHUP)
+        unbroken = ended(train("unbroken", max_steps=80, dropout=0.1, seed=3))
+        job = stepping(train("upgraded", max_steps=80, dropout=0.1, seed=3))
+        with paused(runner_of(job)):
+            worker.send_signal(signal.SIGHUP)
+            until(job, lambda found, _: "adopted" in told_of(found))
         job = ended(job)
         assert job.state == JobState.SUCCEEDED, explain(job.error)
         with db.reading() as session:
             (attempt,) = jobs.attempts(session, job.id)
-            kinds = session.exec(select(Event.kind).where(Event.job_id == job.id)).all()
             curves = [
                 [(point.step, point.values["loss"]) for point in jobs.metrics(session, each.id)]
                 for each in (unbroken, job)
             ]
         assert attempt.outcome == Outcome.SUCCEEDED
-        assert "adopted" in kinds
         assert curves[0] == curves[1]
-        assert [step for step, _ in curves[1]] == list(range(1, 41))
+        assert [step for step, _ in curves[1]] == list(range(1, 81))
 
     def test_a_sweep_is_cut_moved_and_drained_and_accounted_for(self) -> None:
         with db.writing() as session:
