@@ -18,7 +18,7 @@ MODELS ?= ../shared/models
 DATA ?= ../shared/data
 SLOW := journey or chaos or browser
 
-.PHONY: demo up real test lint screenshots venv lock clean
+.PHONY: demo up real test lint style types fast-tests slow-tests screenshots venv lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
@@ -38,20 +38,31 @@ define timed
 printf '== %s: %s s\n' '$(1)' "$$(( $$(date +%s) - start ))"
 endef
 
-lint: $(VENV)/.installed-test
+lint: style types
+
+style: $(VENV)/.installed-test
 	$(call timed,ruff,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
-	$(call timed,pyright,$(BIN)/pyright --pythonpath $(BIN)/python)
 	$(call timed,import-linter,$(BIN)/lint-imports)
 	$(call timed,compose schema,$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec \
 		docker-compose.yml docker-compose.gpu.yml)
 
+types: $(VENV)/.installed-test
+	$(call timed,pyright,$(BIN)/pyright --pythonpath $(BIN)/python)
+
 # One thread a process, so that two test processes share two cores evenly.
 test: export OMP_NUM_THREADS = 1
 test: export TOKENIZERS_PARALLELISM = false
-test: lint
+test: style
+	@$(MAKE) --no-print-directory --jobs 2 types fast-tests
+	@$(MAKE) --no-print-directory slow-tests
+
+fast-tests: $(VENV)/.installed-test
 	$(call timed,fast tests,$(BIN)/pytest -n 2 --dist loadfile -m 'not ($(SLOW))' --durations 8)
-	@printf '\n== journeys, chaos, browser\n'
-	@$(BIN)/pytest -m '$(SLOW)' --durations 12
+
+# tests/streams.py says what runs beside what.
+slow-tests: $(VENV)/.installed-test
+	$(call timed,journeys and chaos and browser,$(BIN)/pytest -n 2 --dist loadfile -m '$(SLOW)' \
+		--durations 12)
 
 screenshots: $(VENV)/.installed-test
 	@PYTHONPATH=tests $(BIN)/python tests/screenshots.py
