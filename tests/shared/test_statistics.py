@@ -1,4 +1,4 @@
-"""Intervals and tests against textbook values, and their error rates on simulated evaluations."""
+"""Intervals and tests against textbook values."""
 
 from typing import Any
 
@@ -6,20 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from shared.evaluations import ItemRow
-from shared.intervals import (
-    bonett_price,
-    bootstrap,
-    expanded,
-    mcnemar_midp,
-    standard_error,
-    tails,
-    wilson,
-)
-from shared.metrics import METRICS, Metric, aggregate, metrics_of, primary_metric
+from samples import ACCURACY, BITS, MARGIN, made, row
+from shared.intervals import bonett_price, bootstrap, mcnemar_midp, standard_error, wilson
+from shared.metrics import METRICS, aggregate, metrics_of, primary_metric
 from shared.statistics import (
     Difference,
-    Sample,
     compare,
     estimate,
     gain_recovered,
@@ -28,24 +19,6 @@ from shared.statistics import (
     sample,
     verdict,
 )
-
-MARGIN, ACCURACY, BITS = METRICS["margin"], METRICS["accuracy"], METRICS["bits_per_byte"]
-
-
-def made(metric: Metric, values, weights=None, groups=None) -> Sample:
-    values = np.asarray(values, float)
-    count = len(values)
-    return Sample(
-        metric,
-        tuple(str(number) for number in range(count)),
-        values,
-        np.ones(count) if weights is None else np.asarray(weights, float),
-        np.arange(count) if groups is None else np.asarray(groups),
-    )
-
-
-def row(name: str, cluster: str | None = None, lang: str = "en", **values: float) -> ItemRow:
-    return ItemRow(item_id=name, item_hash=name, lang=lang, cluster=cluster, values=values)
 
 
 def test_without_clusters_a_mean_has_the_textbook_t_interval():
@@ -271,65 +244,3 @@ def test_every_shape_has_one_primary_metric_and_titles_in_both_languages():
     assert sum(metric.primary for metric in METRICS.values()) == 4
     with pytest.raises(KeyError):
         primary_metric("essay")
-
-
-def _share_of(runs: int, one) -> float:
-    return sum(bool(one()) for _ in range(runs)) / runs
-
-
-def test_equal_arms_are_told_apart_one_time_in_twenty():
-    generator = np.random.default_rng(9)
-
-    def flips() -> bool:
-        arms = generator.random(300) < 0.6
-        other = np.where(generator.random(300) < 0.2, generator.random(300) < 0.6, arms)
-        return compare(made(ACCURACY, arms), made(ACCURACY, other)).p < 0.05
-
-    def ratio() -> bool:
-        size = generator.integers(50, 150, 100).astype(float)
-        pairs = [made(BITS, size * generator.normal(1.2, 0.3, 100), size) for _ in range(2)]
-        return compare(*pairs, draws=300).p < 0.05
-
-    assert 0.03 <= _share_of(800, flips) <= 0.07
-    assert 0.03 <= _share_of(400, ratio) <= 0.08
-
-
-def test_questions_about_one_passage_do_not_count_as_independent():
-    generator = np.random.default_rng(10)
-    groups = np.repeat(np.arange(40), 5)
-    zero, naive = np.zeros(200), []
-
-    def clustered() -> bool:
-        shift = np.repeat(generator.normal(0, 1, 40), 5) + generator.normal(0, 1, 200)
-        naive.append(compare(made(MARGIN, zero), made(MARGIN, shift)).p < 0.05)
-        arms = made(MARGIN, zero, groups=groups), made(MARGIN, shift, groups=groups)
-        return compare(*arms).p < 0.05
-
-    assert 0.03 <= _share_of(600, clustered) <= 0.07
-    assert sum(naive) / len(naive) > 0.2
-
-
-def test_intervals_hold_the_truth_nineteen_times_in_twenty():
-    generator = np.random.default_rng(11)
-
-    def share() -> bool:
-        interval = estimate(made(ACCURACY, generator.random(150) < 0.9))
-        return interval.low <= 0.9 <= interval.high
-
-    def difference() -> bool:
-        base = generator.random(300) < 0.5
-        arm = np.where(generator.random(300) < 0.12, True, base)
-        interval = compare(made(ACCURACY, base), made(ACCURACY, arm))
-        return interval.low <= 0.06 <= interval.high
-
-    assert 0.93 <= _share_of(800, share) <= 0.97
-    assert 0.93 <= _share_of(800, difference) <= 0.975
-
-
-def test_few_clusters_widen_a_bootstrap_as_much_as_students_t_does():
-    assert tails(100_000) == pytest.approx([0.025, 0.975], abs=1e-4)
-    low, high = tails(10)
-    # z of the tail is t(9) * sqrt(10/9) = 2.384.
-    assert (low, high) == pytest.approx((0.00855, 0.99145), abs=1e-4)
-    assert expanded(2 * low, 10) == pytest.approx(0.05)
-    assert expanded(1.0, 10) == 1.0

@@ -1,6 +1,5 @@
-"""Evaluation end to end on tiny bases: arms, files, resuming, and what must fail."""
+"""Evaluation end to end on tiny bases: arms, files, and what no setting may change."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,92 +9,16 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from shared.errors import BadData, BadRows, NoOp, NotFinite, UnsupportedAdapter
-from shared.evaluations import EvaluationResult, ItemRow, read_result
+from judged import CHOICES, CONTINUATIONS, FILES, GENERATES, adapters, order, rows_of
+from shared.errors import BadData, BadRows
+from shared.evaluations import read_result
 from shared.halves import half_of
-from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
-from shared.specs import EvaluationSpec
-from shared.storage import file_sha256
 from shared.templates import render
 from tiny_bases import write_adapter
 from worker.evaluation import evaluate
-from worker.reporting import Silent, Stopped
+from worker.reporting import Silent
 
-CHOICES = [
-    {"id": f"q{n}", "prompt": f"Which is {n} + {n}?", "choices": [f" {2 * n}", " none of it", "7"],
-     "answer": n % 2, "lang": "en"}
-    for n in range(5)
-] + [{"id": "z", "prompt": "天空是什么颜色？", "choices": ["蓝色", "红"], "answer": 0,
-      "lang": "zh"}]  # fmt: skip
-GENERATES = [
-    {"id": "g1", "prompt": "Name the capital of France.", "references": ["Paris"], "lang": "en"},
-    {"id": "g2", "prompt": "概括：河水流向大海。", "references": ["流向", "河水"], "lang": "zh",
-     "group": "p"},
-]  # fmt: skip
-CONTINUATIONS = [
-    {"id": "c1", "context": "The quick brown", "continuation": " fox jumps over.", "lang": "en"},
-    {"id": "c2", "context": "敏捷的棕色狐", "continuation": "狸跳过懒狗。", "lang": "zh"},
-    # Cut inside a word that is one token.
-    {"id": "c3", "context": "Paris is sm", "continuation": "all and old.", "lang": "en"},
-]
-FILES = {"quiz": CHOICES, "tell": GENERATES, "text": CONTINUATIONS}
-
-
-@pytest.fixture
-def order(tmp_path: Path, tiny_llama: Path):
-    """Makes a WorkOrder over FILES (or other rows), tiny_llama and adapters."""
-
-    def make(
-        files: dict[str, list[dict[str, Any]]] | None = None,
-        adapters: dict[str, Path] | None = None,
-        folder: str = "a1",
-        base: Path = tiny_llama,
-        resume_from: Path | None = None,
-        halvings: int = 0,
-        **spec: Any,
-    ) -> WorkOrder:
-        benchmarks = []
-        for name, rows in (files or FILES).items():
-            path = tmp_path / f"{name}.jsonl"
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-            benchmarks.append(DataFile(name=name, path=path, sha256=file_sha256(path)))
-        resident = BaseFiles(name="tiny", location=str(base), fingerprint="f")
-        return WorkOrder(
-            job_id="j",
-            epoch=1,
-            spec=EvaluationSpec.model_validate(
-                {
-                    "name": "c", "base_model": "tiny", "adapters": list(adapters or {}),
-                    "benchmarks": list(files or FILES), "max_new_tokens": 8,
-                } | spec
-            ),
-            base=resident,
-            adapters=[
-                AdapterFiles(name=name, folder=path, base=resident)
-                for name, path in (adapters or {}).items()
-            ],
-            benchmarks=benchmarks,
-            folder=tmp_path / folder,
-            resume_from=resume_from,
-            halvings=halvings,
-        )  # fmt: skip
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def adapters(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two adapters of other ranks and modules; a name may hold dots."""
-    root = tmp_path_factory.mktemp("adapters")
-    return {
-        "poet-v1.5": write_adapter(tiny_llama, root / "one", scale=0.3),
-        "plain": write_adapter(tiny_llama, root / "two", rank=2, seed=1, targets=["v_proj"]),
-    }
-
-
-def rows_of(result: EvaluationResult, arm: str, benchmark: str) -> list[ItemRow]:
-    [part] = [p for p in result.parts if (p.arm, p.benchmark) == (arm, benchmark)]
-    return part.items
+__all__ = ["adapters", "order"]
 
 
 class Reference:
@@ -206,34 +129,6 @@ def test_a_base_with_a_padded_vocabulary_is_scored_as_it_is(order, tiny_llama, t
             assert found.values["margin"] == pytest.approx(right - max(values), abs=1e-4)
 
 
-def test_an_adapter_that_changes_nothing_ends_the_evaluation_by_name(order, tiny_llama, tmp_path):
-    zero = write_adapter(tiny_llama, tmp_path / "zero", scale=1e-12)
-    with pytest.raises(NoOp, match='NO-OP: adapter "zero" loads, but changes no logit'):
-        evaluate(order(adapters={"zero": zero}), Silent())
-
-
-def test_an_adapter_of_another_base_ends_the_evaluation_by_name(order, tiny_glm, tmp_path):
-    foreign = write_adapter(tiny_glm, tmp_path / "foreign")
-    with pytest.raises((NoOp, UnsupportedAdapter), match="foreign"):
-        evaluate(order(adapters={"foreign": foreign}), Silent())
-
-
-def test_a_nan_adapter_ends_the_evaluation_by_name(order, tiny_llama, tmp_path):
-    broken = write_adapter(tiny_llama, tmp_path / "broken", scale=math.nan)
-    with pytest.raises(UnsupportedAdapter, match=r"broken.*NaN"):
-        evaluate(order(adapters={"broken": broken}), Silent())
-
-
-def test_a_base_that_yields_nan_is_named_with_its_benchmark(order, tiny_llama, tmp_path):
-    model: Any = AutoModelForCausalLM.from_pretrained(tiny_llama)
-    with torch.no_grad():
-        model.model.embed_tokens.weight[40:] = math.nan
-    model.save_pretrained(tmp_path / "nan")
-    AutoTokenizer.from_pretrained(tiny_llama).save_pretrained(tmp_path / "nan")
-    with pytest.raises(NotFinite):
-        evaluate(order(base=tmp_path / "nan"), Silent())
-
-
 def test_progress_counts_every_item_of_every_arm(order, adapters):
     report = Silent()
     evaluate(order(adapters=adapters), report)
@@ -280,62 +175,6 @@ def test_a_broken_benchmark_fails_before_the_base_is_loaded(order):
     with pytest.raises(BadRows):
         evaluate(order({"quiz": [CHOICES[0], {"prompt": "x"}]}), report)
     assert report.phases == ["reading benchmarks"]
-
-
-class StopAt(Silent):
-    """Asks to stop once a phase has begun."""
-
-    def __init__(self, phase: str) -> None:
-        super().__init__()
-        self.at = phase
-
-    def phase(self, name: str) -> None:
-        super().phase(name)
-        self.stop = name == self.at
-
-
-def test_a_stopped_evaluation_goes_on_from_its_finished_parts(order, adapters, monkeypatch):
-    whole = evaluate(order(adapters=adapters, folder="whole"), Silent())
-    report = StopAt("tell · poet-v1.5, plain")
-    with pytest.raises(Stopped):
-        evaluate(order(adapters=adapters, folder="a1"), report)
-    step, saved = report.checkpoints[-1]
-    assert step == 4
-    assert not list(saved.parent.glob("*.tmp"))
-
-    def never(*_: Any, **__: Any) -> None:
-        raise AssertionError("a finished part was scored again")
-
-    monkeypatch.setattr("worker.evaluation.choice.score_all", never)
-    again = Silent()
-    resumed = evaluate(order(adapters=adapters, folder="a2", resume_from=saved), again)
-    assert [part.items for part in resumed.parts] == [part.items for part in whole.parts]
-    assert again.done == (33, 33, "items")
-
-
-def test_parts_of_another_file_or_another_arithmetic_are_scored_again(order, monkeypatch):
-    report = StopAt("text · base")
-    with pytest.raises(Stopped):
-        evaluate(order(folder="a1"), report)
-    saved = report.checkpoints[-1][1]
-    changed = FILES | {"quiz": [CHOICES[0] | {"answer": 2}, *CHOICES[1:]]}
-    resumed = evaluate(order(changed, folder="a2", resume_from=saved), Silent())
-    fresh = evaluate(order(changed, folder="a3"), Silent())
-    assert [part.items for part in resumed.parts] == [part.items for part in fresh.parts]
-    rounded = evaluate(order(folder="a4", resume_from=saved, precision="bf16"), Silent())
-    assert {part.engine["dtype"] for part in rounded.parts} == {"bfloat16"}
-
-
-def test_a_damaged_checkpoint_costs_time_not_the_job(order):
-    report = StopAt("text · base")
-    with pytest.raises(Stopped):
-        evaluate(order(folder="a1"), report)
-    saved = report.checkpoints[-1][1]
-    (saved / "evaluation.json").write_text("{")
-    again = Silent()
-    result = evaluate(order(folder="a2", resume_from=saved), again)
-    assert len(result.parts) == 3
-    assert any("cannot be read" in line for line in again.lines)
 
 
 def test_a_prompt_longer_than_the_base_loses_its_beginning_aloud(order):
