@@ -193,7 +193,7 @@ def test_thirty_jobs_survive_kills_of_runners_workers_and_the_broker(pool: Nemes
     while waiting := unfinished():
         assert time.monotonic() < deadline, f"stuck: {waiting}, faults {pool.killed}"
         schedule.strike(pool, ended=JOBS - len(waiting))
-        time.sleep(0.05)
+        time.sleep(0.02)
     check_everything_published_once(ids)
     assert pool.killed["runner"] >= 5
     assert pool.killed["worker"] == FAULTS["worker"]
