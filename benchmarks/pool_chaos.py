@@ -47,7 +47,8 @@ def run(
 ) -> tuple[Nemesis, Findings]:
     """One run; the folder holds its logs afterwards.
 
-    It strikes for so many seconds, and on until there were so many faults and jobs.
+    It strikes for so many seconds and on until there were so many faults; then the client goes on
+    until it was promised so many jobs.
     """
     rng = random.Random(seed)
     with chaos_pool(database, folder) as pool:
@@ -55,16 +56,9 @@ def run(
         client = Client(folder / "acknowledged.jsonl", seed)
         _wait(lambda: not nemesis.tend() and all(host.zygotes() for host in pool.hosts), DRAIN)
         client.start()
-        end = time.monotonic() + seconds
         try:
-            _strike(
-                nemesis,
-                lambda: (
-                    time.monotonic() >= end
-                    and sum(nemesis.done.values()) >= faults
-                    and client.promised >= promised
-                ),
-            )
+            _strike(nemesis, seconds, faults)
+            _wait(lambda: not nemesis.tend() and client.promised >= promised, DRAIN)
         finally:
             client.enough.set()
             client.join()
@@ -77,13 +71,18 @@ def run(
     return nemesis, findings
 
 
-def _strike(nemesis: Nemesis, enough: Callable[[], bool]) -> None:
+def _strike(nemesis: Nemesis, seconds: float, faults: int) -> None:
+    end = time.monotonic() + seconds
     due = time.monotonic()
-    while not enough():
+    while time.monotonic() < end or sum(nemesis.done.values()) < faults:
         nemesis.tend()
+        # A machine at work brings its workers back slowly; a fault without a victim tests nothing.
         if time.monotonic() >= due:
-            nemesis.strike()
-            due = max(due, time.monotonic() - PAUSE) + PAUSE * nemesis.rng.uniform(0.4, 1.6)
+            if any(host.runners() for host in nemesis.hosts):
+                nemesis.strike()
+                due = max(due, time.monotonic() - PAUSE) + PAUSE * nemesis.rng.uniform(0.4, 1.6)
+            else:
+                due = time.monotonic() + 0.1
         time.sleep(0.02)
 
 

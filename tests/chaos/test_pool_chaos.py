@@ -30,7 +30,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("settled")
 def test_sixty_faults_lose_double_and_leak_nothing() -> None:
     if shutil.which("setpriv") is None or postgres_programs() is None:
