@@ -25,7 +25,7 @@ from shared.storage import store
 from shared.tables import Adapter, Attempt, Dataset, Event, Job, JobState, ModelRef, Outcome
 from worker import adoption
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 #: Four seconds, whatever the machine.
 STEPS = 100
 ANN = Actor.admin("ann")

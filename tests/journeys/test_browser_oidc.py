@@ -12,11 +12,11 @@ from shared import db, schema
 from shared.config import settings
 from shared.people import accounts
 from shared.people.actors import Actor, Role
-from visitors import Visitor, browser, free_port, heading, healthy, running
+from visitors import Visitor, browser, free_port, heading, healthy, press, running
 
 __all__ = ["browser"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 PEOPLE = [
     {"sub": "17", "email": "Eve@example.org", "email_verified": True},
     {"sub": "18", "email": "eve@example.org", "email_verified": False},
@@ -61,12 +61,12 @@ def at_the_provider(page: Page, subject: str) -> None:
 def test_whom_the_provider_vouches_for_gets_in_and_out_again(team: Visitor) -> None:
     page = team.open("/", "zh")
     heading(page, "登录")
-    page.get_by_role("button", name="用单位账号登录").click()
+    press(page, "用单位账号登录")
     at_the_provider(page, "17")
     heading(page, "任务")
     expect(page.get_by_text("eve", exact=True)).to_be_visible()
     healthy(page)
-    page.get_by_role("button", name="退出").click()
+    press(page, "退出")
     page.wait_for_url(lambda url: team.url not in url)
     page.goto(team.url)
     heading(page, "登录")
@@ -75,7 +75,7 @@ def test_whom_the_provider_vouches_for_gets_in_and_out_again(team: Visitor) -> N
 
 def test_an_address_that_was_not_verified_opens_nobodys_account(team: Visitor) -> None:
     page = team.open("/")
-    page.get_by_role("button", name="Sign in with your organisation").click()
+    press(page, "Sign in with your organisation")
     at_the_provider(page, "18")
     heading(page, "Sign in")
     expect(page.get_by_text("graft accounts identity NAME sub:18")).to_be_visible()

@@ -69,7 +69,7 @@ def test_a_job_is_cloned_changed_found_again_after_a_reload_and_saved(served: Vi
     press(page, "Start over")
     expect(name).to_have_value("")
     press(page, "Saved specs")
-    page.get_by_role("button", name="rank five").click()
+    press(page, "rank five")
     expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("5")
     healthy(page)
     assert served.outside == []

@@ -27,7 +27,7 @@ from shared.sweeps import submit_sweep
 from shared.tables import Adapter, Attempt, Event, Job, JobState, MetricPoint, ModelRef, Outcome
 from worker import adoption
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 #: Reached only by a failure.
 PATIENCE = 180.0
 
