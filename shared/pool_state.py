@@ -9,8 +9,8 @@ from sqlalchemy import (
     Integer,
     String,
     bindparam,
+    exists,
     func,
-    literal,
     literal_column,
     select,
     true,
@@ -70,13 +70,13 @@ def load(
     that it found taken by something outside the pool.
     """
     asked = _questions(window, settings().half_life_hours, is_sqlite(session))
-    found, limits, shares, running, waiting = asked.ask(
-        session, heard=now - settings().lease_seconds, me=me
+    found, limits, shares, spent, running, waiting = asked.ask(
+        session, heard=now - settings().lease_seconds, me=me, since=now - BUDGET_SECONDS
     )
     pool = Scheduler(
         [_host(row, me, closed) for row in found if row.trouble is None or row.name == me],
         rules=rules(limits),
-        allowances=_allowances(session, now, limits, shares),
+        allowances=_allowances(limits, shares, {row.user: row.spent for row in spent}),
         now=now,
     )
     made: dict[Any, Shape] = {}
@@ -90,7 +90,7 @@ def load(
 @cache
 def _questions(window: int, half_life_hours: float, sqlite: bool) -> Questions:
     """What a look asks; the half-life is written into it."""
-    return Questions(_hosts(), _LIMITS, _shares(), _RUNS, _ready(window, sqlite))
+    return Questions(_hosts(), _LIMITS, _shares(), _spent(), _RUNS, _ready(window, sqlite))
 
 
 def _hosts() -> Any:
@@ -175,7 +175,7 @@ def _shares() -> Any:
 
 
 def _allowances(
-    session: Session, now: float, limits: Sequence[Any], shares: Sequence[Any]
+    limits: Sequence[Any], shares: Sequence[Any], spent: dict[str, float]
 ) -> dict[Owner, Allowance]:
     """What each owner may have and has used."""
     of_users = {row.name: row for row in limits if row.kind == "user"}
@@ -187,19 +187,22 @@ def _allowances(
             allowance.running, allowance.gpus = limit.running, limit.gpus
             allowance.weight = limit.weight
             if limit.gpu_hours is not None:
-                allowance.gpu_seconds = limit.gpu_hours * 3600 - _spent(session, row.user, now)
+                allowance.gpu_seconds = limit.gpu_hours * 3600 - spent.get(row.user, 0.0)
         found[Owner(row.project, row.user)] = allowance
     return found
 
 
-def _spent(session: Session, user: str, now: float) -> float:
-    """GPU-seconds of a user's ended attempts in the budget's period."""
-    query = (
-        select(func.coalesce(func.sum(_ATTEMPT.gpu_seconds), literal(0.0)))
+def _spent() -> Any:
+    """GPU-seconds of each user's ended attempts in the budget's period, where anybody has one."""
+    return (
+        select(_JOB.user, func.sum(_ATTEMPT.gpu_seconds).label("spent"))
         .join_from(_ATTEMPT.job_id.table, _JOB.id.table, _ATTEMPT.job_id == _JOB.id)
-        .where(_JOB.user == user, _ATTEMPT.started_at > now - BUDGET_SECONDS)
+        .where(
+            _ATTEMPT.started_at > bindparam("since", type_=Float(53)),
+            exists().where(_LIMIT.gpu_hours.is_not(None)),
+        )
+        .group_by(_JOB.user)
     )
-    return float(session.connection().execute(query).scalar_one())
 
 
 def as_waiting(row: Any, made: dict[Any, Shape] | None = None) -> Waiting:

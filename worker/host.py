@@ -142,23 +142,25 @@ class HostAgent:
         return cards - sum(len(each.claim.cards) for each in self._busy)
 
     def _claim_until_stopped(self) -> None:
+        hinted = False
         while not self.stopping.is_set():
             self._look.clear()
             with self._slots:
                 # Those whose end was committed together leave together: one look for all of them.
                 self._slots.wait_for(self._all_have_left, _LEAVING_SECONDS)
             try:
-                while not self.stopping.is_set() and self._start_some():
+                # Nobody waits for a look that nobody asked for, so it reads further.
+                while not self.stopping.is_set() and self._start_some(deep=not hinted):
                     pass
             except (OperationalError, DBAPIError) as away:
                 logger.warning("database away: %s", away.orig)
             # The jitter keeps many hosts from asking in step.
-            self._look.wait(settings().poll_seconds * random.uniform(0.75, 1.25))
+            hinted = self._look.wait(settings().poll_seconds * random.uniform(0.75, 1.25))
 
     def _all_have_left(self) -> bool:
         return not any(each.is_over for each in self._busy)
 
-    def _start_some(self) -> bool:
+    def _start_some(self, *, deep: bool) -> bool:
         """Claim and start what should run here now; True when another look may find more.
 
         A full host looks too: what waits may make something that runs give way.
@@ -171,13 +173,14 @@ class HostAgent:
                 return False
             closed = self._cards.taken(self._our_cards())
             registration.note_closed(session, turn.closed, closed)
+            window = self._free() + BEHIND
             found = dispatch(
                 session,
                 host=settings().host_name,
                 device=self.devices.device,
                 lease_seconds=settings().lease_seconds,
-                window=self._free() + BEHIND,
-                first=max(FIRST, self._most + BEHIND),
+                window=window,
+                first=window if deep else max(FIRST, self._most + BEHIND),
                 closed=closed,
                 turn=turn,
             )

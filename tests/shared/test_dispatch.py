@@ -148,6 +148,20 @@ def test_a_users_limit_is_exact_and_why_says_so(session: Session) -> None:
         history.opening(session, "ann", "train", "tiny").require_room("ann", 3)
 
 
+def test_the_gpu_hours_of_thirty_days_are_each_users_own(session: Session) -> None:
+    add_host(session, "h", 24, 24)
+    limits.change(session, "user", "*", limits.Change(gpu_hours=1.0), actor=Actor.admin("root"))
+    now = pool_state.clock(session)
+    for user, started_at in (("ann", now - 7200), ("bob", now - 31 * 86400)):
+        done = add_job(session, name=f"{user}-before", user=user, state="succeeded")
+        session.add(Attempt(job_id=done.id, epoch=1, started_at=started_at, gpu_seconds=3600.0))
+        session.commit()
+    mine = add_job(session, name="ann-now", user="ann", created_at=1.0)
+    add_job(session, name="bob-now", user="bob", created_at=2.0)
+    assert names(look(session)) == ["bob-now"]
+    assert why(session, mine).reason == "limit_gpu_hours"
+
+
 def test_a_job_that_waits_for_another_says_for_which(session: Session) -> None:
     add_host(session, "h", 24)
     first, second = add_job(session, name="first"), add_job(session, name="second")
