@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from shared.columns import short_id
 from shared.errors import InvalidSpec
 from shared.queueing import AnySpec, Request, submit_stages
@@ -13,6 +15,16 @@ from shared.tables import Job
 
 #: Layers by which the shifted control is off: any number but a multiple of the depth.
 _SHIFT = 1
+
+
+def study_of(data: dict[str, Any]) -> StudySpec:
+    """The study that JSON describes. Raises InvalidSpec naming the first wrong field."""
+    try:
+        return StudySpec.model_validate(data)
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidSpec(field=field, problem=first["msg"]) from None
 
 
 def jobs_of(study: StudySpec) -> tuple[list[AnySpec], EvaluationSpec]:

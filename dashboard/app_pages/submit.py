@@ -15,6 +15,7 @@ from dashboard import (
     queries,
     sending,
     shelf,
+    study_form,
     sweep_fields,
 )
 from dashboard.forms import Form, Offers, fold
@@ -218,6 +219,8 @@ def main() -> None:
         shelf.shelf(words, kind, values, grid)
     planning.command(words, values, grid)
     ask(words, kind, values, grid, missing)
+    if kind == "fuse" and issubclass(FUSION_METHODS[values["params"]["method"]], TRANSFERS):
+        study_form.show(words, offered)
 
 
 main()

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from shared import jobs as job_service
 from shared.cli.follow import wait_for
@@ -14,25 +13,14 @@ from shared.cli.session import require_database
 from shared.cli.spec_files import read_spec
 from shared.cli.spec_flags import flags, given, require
 from shared.config import settings
-from shared.errors import InvalidSpec
 from shared.language import say
 from shared.people.actors import local_actor
 from shared.queueing import Request
 from shared.specs.parameters import parameters
 from shared.specs.study import StudySpec
-from shared.studies import submit_study
+from shared.studies import study_of, submit_study
 
 _STUDY = parameters(StudySpec)
-
-
-def study_of(data: dict[str, Any]) -> StudySpec:
-    """The study that JSON describes. Raises InvalidSpec naming the first wrong field."""
-    try:
-        return StudySpec.model_validate(data)
-    except ValidationError as wrong:
-        first = wrong.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise InvalidSpec(field=field, problem=first["msg"]) from None
 
 
 @click.command(
