@@ -33,7 +33,11 @@ def check(
     than LoRA, factors without their other half, modules or sizes that the base lacks, NaNs; NoOp
     where nothing would change.
     """
-    config = _config(name, folder)
+    config = config_of(name, folder)
+    if (kind := config.get("peft_type")) != "LORA":
+        raise UnsupportedAdapter(
+            adapter=name, problem=both(f"it is {kind}, not LoRA", f"它是 {kind}，不是 LoRA")
+        )
     path = folder / WEIGHTS
     if not path.is_file():
         raise UnsupportedAdapter(adapter=name, problem=_no_weights(folder))
@@ -42,7 +46,7 @@ def check(
     modules = _modules(name, shapes)
     if known:
         _require_fit(name, base, modules, known, relaid)
-    zeros = {key for key, values in _tensors(name, path, table, start) if not values.any()}
+    zeros = {key for key, values in tensors(name, path, table, start) if not values.any()}
     # Biases, magnitudes and whole modules have an effect of their own.
     others = [key for key in shapes if not key.endswith((".lora_A", ".lora_B"))]
     if not others and all({f"{m}.lora_A", f"{m}.lora_B"} & zeros for m in modules):
@@ -59,7 +63,8 @@ def check(
     }
 
 
-def _config(name: str, folder: Path) -> dict[str, Any]:
+def config_of(name: str, folder: Path) -> dict[str, Any]:
+    """PEFT's config in a folder. Raises UnsupportedAdapter."""
     path = folder / CONFIG
     if not path.is_file():
         problem = both(f"{folder} holds no {CONFIG}", f"{folder} 中没有 {CONFIG}")
@@ -69,9 +74,8 @@ def _config(name: str, folder: Path) -> dict[str, Any]:
     except ValueError as wrong:
         problem = both(f"{CONFIG} is no JSON: {wrong}", f"{CONFIG} 不是 JSON：{wrong}")
         raise UnsupportedAdapter(adapter=name, problem=problem) from None
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        kind = config.get("peft_type") if isinstance(config, dict) else None
-        problem = both(f"it is {kind}, not LoRA", f"它是 {kind}，不是 LoRA")
+    if not isinstance(config, dict):
+        problem = both(f"{CONFIG} holds no object", f"{CONFIG} 的内容不是对象")
         raise UnsupportedAdapter(adapter=name, problem=problem)
     return config
 
@@ -186,7 +190,7 @@ def _relaid(module: str, known: Mapping[str, tuple[int, ...]]) -> bool:
     return False
 
 
-def _tensors(
+def tensors(
     name: str, path: Path, table: Mapping[str, Any], start: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Every tensor in passing, bf16 as its bits. Raises UnsupportedAdapter for NaNs."""

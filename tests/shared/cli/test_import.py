@@ -39,9 +39,13 @@ def factors(width: int = 8, rank: int = 2) -> Tensors:
     return made
 
 
-def adapter(folder: Path, tensors: Tensors | None = None, **more: Any) -> Path:
+def adapter(
+    folder: Path, tensors: Tensors | None = None, config: dict[str, Any] | None = None, **more: Any
+) -> Path:
     folder.mkdir()
-    config = {"peft_type": "LORA", "r": 2, "base_model_name_or_path": "somebody/base"}
+    config = {"peft_type": "LORA", "r": 2, "base_model_name_or_path": "somebody/base"} | (
+        config or {}
+    )
     (folder / "adapter_config.json").write_text(json.dumps(config))
     write(folder / "adapter_model.safetensors", factors() if tensors is None else tensors, **more)
     return folder
@@ -114,6 +118,39 @@ def test_what_would_not_work_is_refused_before_anything_runs(
     assert sentence in " ".join(refused.stderr.split())
     with db.reading() as session:
         assert results.adapters(session) == []
+
+
+def prefixed(folder: Path, width: int = 128, **config: Any) -> Path:
+    """A prefix of three tokens; the base has 2 layers of 4 heads, 8 wide."""
+    values = {"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 3} | config
+    return adapter(folder, {"prompt_embeddings": np.ones((3, width))}, values)
+
+
+def test_a_prefix_made_elsewhere_is_registered_as_one(pool: Graft, tmp_path: Path) -> None:
+    folder = prefixed(tmp_path / "a")
+    made = pool("adapters", "add", "mine", str(folder), "--base", "tiny")
+    assert made.exit_code == 0, made.stderr
+    with db.reading() as session:
+        found = results.adapter(session, "mine")
+    assert (found.rank, found.facts["tuning"]) == (3, "prefix")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"width": 64}, "64 wide, and tiny takes 128"),
+        ({"num_virtual_tokens": 4}, "its config says 4 virtual tokens"),
+        ({"prefix_projection": True}, "reparametrised"),
+        ({"peft_type": "PROMPT_TUNING"}, "it is PROMPT_TUNING, not LoRA"),
+    ],
+)
+def test_a_prefix_that_does_not_fit_is_refused(
+    pool: Graft, tmp_path: Path, values: dict[str, Any], sentence: str
+) -> None:
+    folder = prefixed(tmp_path / "a", **values)
+    refused = pool("adapters", "add", "mine", str(folder), "--base", "tiny")
+    assert refused.exit_code != 0
+    assert sentence in " ".join(refused.stderr.split())
 
 
 def test_pickles_are_refused_unread(pool: Graft, tmp_path: Path) -> None:
