@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import language, parts
 from dashboard.language import Words
-from shared import db, votes
+from shared import db, judges, votes
 from shared.config import settings
 from shared.errors import GraftError
 from shared.votes import Answers, Ballot
@@ -46,6 +46,25 @@ def voting(words: Words, name: str) -> None:
             show(words, name, ballot)
         if count:
             standings(words, standing, count)
+        judging(words, name)
+
+
+def judging(words: Words, name: str) -> None:
+    """What each judge model said, apart from people, and where to ask one."""
+    with db.reading() as session:
+        found = judges.judged(session, name)
+    for each in found:
+        st.markdown(f"**{parts.plain(words('votes.judge', judge=each.judge))}**")
+        said = [parts.plain(text) for text in each.sentences(words.language)]
+        if each.consistent:
+            st.caption(" ".join(said))
+        else:
+            st.warning(" ".join(said), icon=":material/balance:")
+        standings(words, each.rates, each.pairs)
+    st.page_link(
+        "app_pages/submit.py", label=words("votes.judge.ask"), icon=":material/gavel:",
+        query_params={"kind": "judge"},
+    )  # fmt: skip
 
 
 def show(words: Words, name: str, ballot: Ballot) -> None:

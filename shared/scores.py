@@ -62,7 +62,8 @@ class Comparison(SQLModel, table=True):
 
 
 class Vote(SQLModel, table=True):
-    """A person preferred one arm's answer to an item, not knowing which arm gave it."""
+    """A person, or a judge (`judge:MODEL`), preferred one arm's answer to an item, not knowing
+    which arm gave it."""
 
     id: str = Field(default_factory=short_id, primary_key=True)
     comparison: str = Field(foreign_key="comparison.name", index=True)
@@ -73,5 +74,7 @@ class Vote(SQLModel, table=True):
     second: str
     #: first, second, tie, or bad (neither is any good)
     outcome: str
+    #: Of a judge's votes: see `shared.verdicts.Verdict`.
+    margins: list[float] | None = Field(default=None, sa_column=Column(JSON))
     user: str = ""
     created_at: float = time_column(0.0)

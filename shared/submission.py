@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session
 
-from shared import base_models, datasets, knowledge
+from shared import base_models, datasets, judges, knowledge
 from shared.donors import Donor, donor, require_lora
 from shared.errors import (
     InvalidSpec,
@@ -21,6 +21,7 @@ from shared.specs import (
     ChatSpec,
     EvaluationSpec,
     FusionSpec,
+    JudgeSpec,
     Texts,
     TrainingSpec,
 )  # fmt: skip
@@ -88,6 +89,8 @@ def _admit(session: Session, spec: AnySpec) -> Admission:
         return _admit_fusion(session, spec)
     if isinstance(spec, ChatSpec):
         return _admit_chat(session, spec)
+    if isinstance(spec, JudgeSpec):
+        return _admit_judge(session, spec)
     return _admit_evaluation(session, spec)
 
 
@@ -99,6 +102,11 @@ def _admit_chat(session: Session, spec: ChatSpec) -> Admission:
     donors = [donor(session, name) for name in spec.adapters]
     _check_base(session, donors, spec.base_model)
     return _needs(donors)
+
+
+def _admit_judge(session: Session, spec: JudgeSpec) -> Admission:
+    base_models.find(session, spec.base_model)
+    return Admission(needs=judges.waits_for(session, spec.comparison))
 
 
 def _refuse_twice(field_name: str, names: Sequence[str]) -> None:

@@ -21,6 +21,8 @@ from shared.winrates import Outcome, WinRates, win_rates
 Choice = Literal["first", "second", "tie", "bad"]
 #: What a choice is for the strengths; neither being any good prefers neither.
 _COUNTS: dict[str, Outcome] = {"first": "a", "second": "b", "tie": "tie", "bad": "tie"}
+#: What a judge's votes have before its model's name; no account's name holds a colon.
+JUDGE = "judge:"
 #: Shapes whose outputs are texts that a person can judge.
 WRITTEN = ("generate", "instruct")
 
@@ -75,16 +77,26 @@ def cast(session: Session, comparison: str, ballot: Ballot, choice: str, *, acto
     return made
 
 
-def votes(session: Session, comparison: str) -> list[Vote]:
-    """All votes on a comparison, the oldest first."""
+def all_votes(session: Session, comparison: str) -> list[Vote]:
+    """All votes on a comparison, people's and judges', the oldest first."""
     query = select(Vote).where(Vote.comparison == comparison)
     return list(session.exec(query.order_by(col(Vote.created_at), Vote.id)).all())
 
 
+def votes(session: Session, comparison: str) -> list[Vote]:
+    """People's votes on a comparison, the oldest first."""
+    return [vote for vote in all_votes(session, comparison) if not vote.user.startswith(JUDGE)]
+
+
+def counted(vote: Vote) -> Outcome:
+    """What a vote is for the strengths."""
+    return _COUNTS[vote.outcome]
+
+
 def rates(session: Session, comparison: str) -> WinRates:
-    """Strengths and win rates by all votes on a comparison."""
+    """Strengths and win rates by people's votes on a comparison."""
     return win_rates(
-        (vote.first, vote.second, _COUNTS[vote.outcome]) for vote in votes(session, comparison)
+        (vote.first, vote.second, counted(vote)) for vote in votes(session, comparison)
     )
 
 

@@ -20,6 +20,7 @@ POOLS_OWN = {
     "shared.leases": "the five transitions; people cancel through shared.jobs",
     "shared.queued_rows": "how a submission's rows are written; the caller asks",
     "shared.results": "what an attempt made is recorded in its commit",
+    "shared.judges.record": "verdicts are written in the commit of the attempt that made them",
     "shared.schema": "migrations are run by whoever holds the database",
     "shared.people.throttle": "failed sign-ins, before anybody is known",
     "shared.jobs.rehint": "hints that were lost are sent again",

@@ -6,11 +6,19 @@ from pathlib import Path
 
 from sqlmodel import Session, col, func, select
 
-from shared import base_models, datasets, knowledge, results
+from shared import base_models, datasets, judges, knowledge, results
 from shared.claims import Claim
 from shared.formats.mixing import parse_parts
 from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
-from shared.specs import ChatSpec, EvaluationSpec, FusionSpec, Texts, TrainingSpec, parse_spec
+from shared.specs import (
+    ChatSpec,
+    EvaluationSpec,
+    FusionSpec,
+    JudgeSpec,
+    Texts,
+    TrainingSpec,
+    parse_spec,
+)
 from shared.specs.fusion.learned import FromExamples
 from shared.storage import Store, damage
 from shared.tables import Adapter, Attempt, Checkpoint, Dataset
@@ -62,6 +70,9 @@ def order_for(
         order.adapters = [_adapter(session, store, name) for name in spec.adapters]
         if spec.knowledge:
             order.knowledge = knowledge.freeze(session, spec.knowledge, store)
+    elif isinstance(spec, JudgeSpec):
+        order.base = _base(session, spec.base_model)
+        order.dataset = judges.freeze(session, spec, store)
     else:
         order.adapters = [_adapter(session, store, name) for name in spec.adapters]
         order.base = _fusion_base(session, spec, order.adapters)

@@ -4,13 +4,14 @@ from typing import Any
 
 from sqlmodel import Session
 
-from shared import results
+from shared import judges, results
 from shared.claims import Claim
 from shared.evaluations import read_result
 from shared.orders import WorkOrder
-from shared.specs import ChatSpec, EvaluationSpec, FusionSpec
+from shared.specs import ChatSpec, EvaluationSpec, FusionSpec, JudgeSpec
 from shared.storage import store
 from shared.tables import Job
+from shared.verdicts import read_verdicts
 
 
 def upload(claim: Claim, order: WorkOrder) -> str:
@@ -34,6 +35,9 @@ def publish(
     user = job.user if job is not None else ""
     if isinstance(order.spec, EvaluationSpec):
         results.record_evaluation(session, claim, order.spec, read_result(order.out), user)
+        return
+    if isinstance(order.spec, JudgeSpec):
+        judges.record(session, order.spec, read_verdicts(order.out))
         return
     if order.base is None:
         raise ValueError("an order that makes an adapter names its base")

@@ -83,6 +83,7 @@ def preload() -> None:
         "worker.fusion",
         "worker.evaluation",
         "worker.chat",
+        "worker.judging",
     ):
         import_module(engine)
     transformers_logging = import_module("transformers.utils.logging")
@@ -123,6 +124,7 @@ def _work(order: WorkOrder, report: LineReport) -> dict[str, Any]:
     from worker.chat import chat
     from worker.evaluation import evaluate
     from worker.fusion import fuse
+    from worker.judging import judge
     from worker.training import train
 
     order.out.mkdir(parents=True, exist_ok=True)
@@ -133,6 +135,8 @@ def _work(order: WorkOrder, report: LineReport) -> dict[str, Any]:
         made = fuse(order, report)
     elif order.spec.kind == "evaluate":
         evaluate(order, report)
+    elif order.spec.kind == "judge":
+        judge(order, report)
     else:
         chat(order, report)
     report.phase("publishing")

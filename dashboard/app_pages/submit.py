@@ -22,9 +22,12 @@ from dashboard.forms import Form, Offers, fold
 from dashboard.language import Words
 from dashboard.queries import Choice
 from dashboard.sweep_fields import Grid
-from shared import db
+from shared import db, results
 from shared.specs import FUSION_METHODS, SPECS, TRANSFERS, EvaluationSpec
 from shared.specs.recipes import RECIPES
+
+#: The kind of job that makes what a form needs.
+_MAKES = {"adapter": "train", "comparison": "evaluate"}
 
 
 def offers() -> dict[str, list[Choice]]:
@@ -37,6 +40,7 @@ def offers() -> dict[str, list[Choice]]:
             "benchmark": queries.file_choices(session, "benchmark"),
             "adapter": queries.adapter_choices(session),
             "knowledge": queries.knowledge_choices(session),
+            "comparison": [Choice(each.name) for each in results.comparisons(session)],
         }
 
 
@@ -62,6 +66,7 @@ def needs(words: Words, kind: str, offered: Offers) -> bool:
         "train": (("base_model", "models"), ("dataset", "datasets")),
         "fuse": (("adapter", "submit"),),
         "evaluate": (("base_model", "models"), ("benchmark", "datasets")),
+        "judge": (("base_model", "models"), ("comparison", "submit")),
     }[kind]
     for thing, page in wanted:
         if not offered[thing]:
@@ -69,7 +74,7 @@ def needs(words: Words, kind: str, offered: Offers) -> bool:
                 words(f"submit.needs.{thing}"),
                 page=f"app_pages/{page}.py",
                 action=words(f"submit.needs.{thing}.action"),
-                query={"kind": "train"} if page == "submit" else None,
+                query={"kind": _MAKES[thing]} if page == "submit" else None,
             )
             return False
     return True
@@ -147,7 +152,14 @@ def drafted_arms() -> list[str]:
     return list(EvaluationSpec(name="x", base_model="x", benchmarks=["x"], **given).arms())
 
 
-FORMS = {"train": train, "fuse": fuse, "evaluate": evaluate}
+def judge(words: Words, offered: Offers, grid: Grid) -> tuple[dict[str, Any], list[str]]:
+    """The form of a judging."""
+    form = Form(SPECS["judge"], "judge", words, offered, grid)
+    values = form.basic() | fold(words, "judge", form)["judge"]
+    return values | {"kind": "judge"}, form.missing
+
+
+FORMS = {"train": train, "fuse": fuse, "evaluate": evaluate, "judge": judge}
 
 
 def bar(words: Words) -> tuple[str, DeltaGenerator, bool]:

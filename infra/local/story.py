@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.specs import ChatSpec, EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
-
-Spec = TrainingSpec | FusionSpec | EvaluationSpec | ChatSpec
+from shared.specs import AnySpec, parse_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +32,7 @@ class Step:
     """One job of the story."""
 
     role: str
-    spec: Spec
+    spec: AnySpec
     #: The error code it must fail with; empty when it must succeed.
     fails_with: str = ""
 

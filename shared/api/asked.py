@@ -23,7 +23,7 @@ from shared.specs.study import StudySpec
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[^,\s]{1,32}$")]
 Said = Annotated[str, StringConstraints(min_length=1)]
-Kind = Literal["train", "fuse", "evaluate", "chat"]
+Kind = Literal["train", "fuse", "evaluate", "chat", "judge"]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 

@@ -7,6 +7,7 @@ from shared import db, results
 from shared.cli.output import clock, emit, note, table
 from shared.cli.parts import Command, OneOf, wants_json
 from shared.cli.session import require_database
+from shared.cli.votes import show_votes
 from shared.comparisons import ComparisonTable
 from shared.comparisons.gate import worse_arms
 from shared.language import language, say
@@ -54,17 +55,26 @@ WORSE = 1
         "与 --fail-if-worse 合用：允许变差多少（以指标为单位）。默认：0。",
     ),
 )
+@click.option(
+    "--votes",
+    is_flag=True,
+    help=say("Win rates by people's and judges' votes instead.", "改为显示人工与裁判投票的胜率。"),
+)
 def compare(
     name: str | None,
     baseline: str | None,
     form: str,
     lang: str | None,
+    votes: bool,
     fail_if_worse: bool,
     margin: float,
 ) -> int:
     require_database()
     if name is None:
         _list()
+        return 0
+    if votes:
+        show_votes(name)
         return 0
     with db.reading() as session:
         made = comparison_service.build(session, name, baseline=baseline)

@@ -22,6 +22,7 @@ from shared.specs import (
     ChatSpec,
     EvaluationSpec,
     FusionSpec,
+    JudgeSpec,
     TrainingSpec,
     parse_spec,
     recipes,
@@ -119,6 +120,7 @@ def _flat_spec(kind: str, own: list[Parameter]) -> Callable[..., int]:
 
 _TRAIN, _EVALUATE = parameters(TrainingSpec), parameters(EvaluationSpec)
 _FUSE, _CHAT = parameters(FusionSpec), parameters(ChatSpec)
+_JUDGE = parameters(JudgeSpec)
 _METHODS = {name: parameters(spec) for name, spec in FUSION_METHODS.items()}
 
 flags(_TRAIN)(
@@ -146,6 +148,17 @@ flags(_CHAT)(
             "开始一个试聊会话，在网页上提问。",
         ),
     )(queueing(_flat_spec("chat", _CHAT)))
+)
+
+
+flags(_JUDGE)(
+    submit.command(
+        "judge",
+        help=say(
+            "Let a base model vote between answers of a comparison, each pair in both orders.",
+            "让一个底座模型在对比的回答之间投票，每对按两种顺序各评一次。",
+        ),
+    )(queueing(_flat_spec("judge", _JUDGE)))
 )
 
 

@@ -62,6 +62,13 @@ class UnknownAdapter(UserError):
     zh = "没有名为“{name}”的适配器，也没有排队或运行中的任务会产生它。已知：{known}。"
 
 
+class NothingToJudge(UserError):
+    """Comparison "{comparison}" has no two arms whose written answers differ. A judge needs a
+    benchmark of generate or instruct items."""
+
+    zh = "对比“{comparison}”中没有回答不同的两方。裁判需要生成或指令类评测集。"
+
+
 class UnknownComparison(UserError):
     """There is no comparison named "{name}". Known: {known}."""
 

@@ -23,16 +23,18 @@ from shared.specs.fusion import (
     Texts,
     WeightedSum,
 )
+from shared.specs.judging import JudgeSpec
 from shared.specs.problems import in_words
 from shared.specs.training import TrainingSpec
 
-AnySpec = TrainingSpec | FusionSpec | EvaluationSpec | ChatSpec
+AnySpec = TrainingSpec | FusionSpec | EvaluationSpec | ChatSpec | JudgeSpec
 JobSpec = Annotated[AnySpec, Field(discriminator="kind")]
 SPECS: dict[str, type[AnySpec]] = {
     "train": TrainingSpec,
     "fuse": FusionSpec,
     "evaluate": EvaluationSpec,
     "chat": ChatSpec,
+    "judge": JudgeSpec,
 }
 #: Kinds of jobs that make an adapter.
 MAKERS = ("train", "fuse")
@@ -67,6 +69,7 @@ __all__ = [
     "EvaluationSpec",
     "FusionSpec",
     "JobSpec",
+    "JudgeSpec",
     "Learning",
     "ProLora",
     "Procrustes",

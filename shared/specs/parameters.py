@@ -13,7 +13,9 @@ from pydantic_core import PydanticUndefined
 from shared.errors import Language
 
 #: What a text parameter picks from; the form offers the registered ones.
-Picks = Literal["base_model", "dataset", "mixture", "adapter", "benchmark", "knowledge"]
+Picks = Literal[
+    "base_model", "dataset", "mixture", "adapter", "benchmark", "knowledge", "comparison"
+]
 Group = Literal["basic", "advanced"]
 
 

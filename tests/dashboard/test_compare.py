@@ -9,10 +9,11 @@ import filled
 from dashboard.language import Words
 from dashboard.score_table import score_table
 from pages import Open, texts
-from shared import comparisons, db, votes
+from shared import comparisons, db, judges, votes
 from shared.comparisons import ComparisonTable
 from shared.errors import Language
-from shared.specs import BASE_ARM
+from shared.specs import BASE_ARM, JudgeSpec
+from shared.verdicts import Verdict
 
 
 def _table(app: AppTest) -> str:
@@ -189,3 +190,24 @@ def test_what_an_adapter_took_to_make_counts_all_that_it_came_from(
     assert (made["fused"].seconds, made["fused"].whole) == (60.0, 180.0)
     shown = open_page("compare", name=filled.COMPARISON).dataframe[-2].value
     assert list(shown["GPU-hours, with all it came from"]) == [0.017, 0.05, 0.033]
+
+
+def test_a_judge_stands_apart_from_people_and_says_how_often_it_contradicts_itself(
+    pool: Path, open_page: Open
+) -> None:
+    spec = JudgeSpec(name="j", comparison=filled.COMPARISON, base_model="wise")
+    with db.writing() as session:
+        pairs = judges.asked(session, spec)
+        said = [
+            Verdict(
+                benchmark=each.benchmark, item_hash=each.item_hash, first=each.first,
+                second=each.second, margins=(1.0, 1.0),
+            )
+            for each in pairs
+        ]  # fmt: skip
+        judges.record(session, spec, said)
+    app = open_page("compare", "zh", name=filled.COMPARISON)
+    assert not app.exception
+    assert any("由 wise 评判" in each.value for each in app.markdown)
+    [warned] = [each.value for each in app.warning if "自相矛盾" in each.value]
+    assert "100%" in warned

@@ -7,8 +7,10 @@ import json
 import pytest
 
 from commands import Graft
-from shared import db
+from shared import db, judges
+from shared.specs import JudgeSpec
 from shared.tables import Comparison, Evaluation, ItemResult, Job
+from shared.verdicts import Verdict
 
 ITEMS = 120
 
@@ -101,3 +103,20 @@ def test_arms_that_cannot_be_compared_fail_the_gate(compared: Graft) -> None:
     done = compared("compare", "verdicts", "--fail-if-worse")
     assert done.exit_code == 1
     assert "Not comparable" in done.stderr
+
+
+def test_judges_are_printed_apart_from_people(compared: Graft) -> None:
+    said = [
+        Verdict(benchmark="b", item_hash=str(n), first="base", second="good", margins=(1.0, each))
+        for n, each in enumerate((-1.0, -1.0, 1.0, 1.0))
+    ]
+    with db.writing() as session:
+        spec = JudgeSpec(name="j", comparison="verdicts", base_model="wise")
+        judges.record(session, spec, said)
+    told = compared("compare", "verdicts", "--votes")
+    assert told.exit_code == 0
+    assert "no votes" in told.stdout.split("judge:wise")[0]
+    assert "75% [30%, 95%]" in told.stdout
+    assert "This judge is inconsistent" in told.stdout
+    [judge] = json.loads(compared("compare", "verdicts", "--votes", "--json").stdout)["judges"]
+    assert (judge["judge"], judge["flips"]["value"], judge["consistent"]) == ("wise", 0.5, False)
