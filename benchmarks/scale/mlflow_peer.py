@@ -5,6 +5,7 @@ Run as a script by the peer's Python it fills the database: `mlflow_peer.py DATA
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -76,9 +77,18 @@ def visited(python: Path, home: Path, runs: int, times: int) -> dict[str, Any]:
         with browsing.chromium() as browser:
             seen = browsing.visit(browser, site, times)
     finally:
-        os.killpg(process.pid, 15)
-        process.wait(20)
+        _end(process)
     return {"page": "MLflow", "jobs": runs, **vars(seen)}
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Stop the server and what it started; kill them where they do not stop."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 if __name__ == "__main__":
