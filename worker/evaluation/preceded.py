@@ -10,22 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache
 
+from worker.around import AroundBase
 from worker.evaluation.caches import Beginning, Room
 from worker.prefixes import read_prefix
 
 
-class Preceded(nn.Module):
+class Preceded(AroundBase):
     """The base with keys and values before every text; nothing in the base is changed."""
 
     def __init__(self, base: Any, parts: Tensor) -> None:
         """`parts`: keys and values, (layers, 2, heads, tokens, width)."""
-        super().__init__()
-        self.base = base
+        super().__init__(base)
         self._parts = parts.to(base.device, base.dtype)
         self._on = True
         self.eval()
@@ -47,24 +46,6 @@ class Preceded(nn.Module):
     @property
     def generation_config(self) -> Any:
         return getattr(self.base, "generation_config", None)
-
-    @property
-    def device(self) -> torch.device:
-        return self.base.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.base.dtype
-
-    def get_base_model(self) -> Any:
-        """The base itself."""
-        return self.base
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.base.get_input_embeddings()
-
-    def get_output_embeddings(self) -> nn.Module:
-        return self.base.get_output_embeddings()
 
     def beginning(self) -> Beginning:
         """The prefix as tokens that every row begins with."""

@@ -12,6 +12,7 @@ from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
+from worker.around import AroundBase
 from worker.checkpoints import attach_adapter, detach_adapter, probe_logits
 from worker.training.dora import DoraLinear
 from worker.training.lora import Gate, LoraLinear
@@ -20,12 +21,11 @@ from worker.training.whole import Whole
 _SLOT = "default"
 
 
-class Adapted(nn.Module):
+class Adapted(AroundBase):
     """The base with its adapters on it; behaves as the base does and can be told to be it."""
 
     def __init__(self, base: Any, config: LoraConfig, layers: dict[str, LoraLinear], gate: Gate):
-        super().__init__()
-        self.base = base
+        super().__init__(base)
         self.config = config
         self._layers = layers
         self._whole: dict[str, Whole] = {}
@@ -62,28 +62,6 @@ class Adapted(nn.Module):
     def before(self, lines: int) -> dict[str, Any]:
         """What a model is called with beside its texts."""
         return {}
-
-    @property
-    def device(self) -> torch.device:
-        return self.base.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The base's precision."""
-        return self.base.dtype
-
-    def get_base_model(self) -> Any:
-        """The base, with the adapters' linears in it."""
-        return self.base
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.base.get_input_embeddings()
-
-    def get_output_embeddings(self) -> nn.Module:
-        return self.base.get_output_embeddings()
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.base(*args, **kwargs)
 
     @property
     def layers(self) -> dict[str, LoraLinear]:

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from shared.errors import ReloadMismatch, both
 from worker.architectures import tokenizer_of
+from worker.around import AroundBase
 from worker.checkpoints import probe_logits
 from worker.training.lora import Gate
 
@@ -26,7 +27,7 @@ _TOKENIZER = (
 )  # fmt: skip
 
 
-class Full(nn.Module):
+class Full(AroundBase):
     """A base whose own weights learn; has what `Adapted` has."""
 
     prefix = None
@@ -34,8 +35,7 @@ class Full(nn.Module):
 
     def __init__(self, base: Any, arithmetic: torch.dtype) -> None:
         """`base` is taken over: its weights become fp32. `arithmetic`: precision of products."""
-        super().__init__()
-        self.base = base
+        super().__init__(base)
         self.gate = Gate()
         self._arithmetic = arithmetic
         self._stored = _narrowest(base)
@@ -52,15 +52,6 @@ class Full(nn.Module):
         """What a model is called with beside its texts."""
         return {}
 
-    @property
-    def device(self) -> torch.device:
-        return self.base.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """That of the weights; see `precision` for the products'."""
-        return self.base.dtype
-
     def precision(self) -> AbstractContextManager[Any]:
         """Inside, products are in the job's precision; each has casts of its own.
 
@@ -69,19 +60,6 @@ class Full(nn.Module):
         if self._arithmetic is torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self._arithmetic)
-
-    def get_base_model(self) -> Any:
-        """The model itself."""
-        return self.base
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.base.get_input_embeddings()
-
-    def get_output_embeddings(self) -> nn.Module:
-        return self.base.get_output_embeddings()
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.base(*args, **kwargs)
 
     @contextmanager
     def disable_adapter(self) -> Iterator[None]:

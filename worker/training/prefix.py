@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from shared.errors import InvalidSpec, both
+from worker.around import AroundBase
 from worker.checkpoints import probe_ids, probe_logits
 from worker.prefixes import TENSOR, prefix_shape
 from worker.training.attention import Prefix, Segments, packed
@@ -34,12 +35,11 @@ def no_prefix(base: str) -> InvalidSpec:
     return InvalidSpec(field="tuning", problem=problem)
 
 
-class Prefixed(nn.Module):
+class Prefixed(AroundBase):
     """A base with a prefix; has what `Adapted` has."""
 
     def __init__(self, base: Any, tokens: int, seed: int) -> None:
-        super().__init__()
-        self.base = base
+        super().__init__(base)
         self._shape = prefix_shape(base.config, tokens)
         _, layers, _, heads, width = self._shape
         self.config = PrefixTuningConfig(
@@ -101,25 +101,6 @@ class Prefixed(nn.Module):
     def _parts(self) -> tuple[Tensor, ...]:
         """By layer (2, heads, tokens, width): keys and values."""
         return self.embeddings.view(self._shape).permute(1, 2, 3, 0, 4).unbind(0)
-
-    @property
-    def device(self) -> torch.device:
-        return self.base.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The base's precision."""
-        return self.base.dtype
-
-    def get_base_model(self) -> Any:
-        """The base itself; nothing in it is changed."""
-        return self.base
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.base.get_input_embeddings()
-
-    def get_output_embeddings(self) -> nn.Module:
-        return self.base.get_output_embeddings()
 
     def forward(self, input_ids: Tensor, **options: Any) -> Any:
         """The base's output for rows of one length, each after the prefix."""
