@@ -54,6 +54,14 @@ def test_one_look_fills_the_host_in_the_order_of_the_queue(session: Session) -> 
     assert [attempt.share for attempt in attempts] == [1.0, 1.0]
 
 
+def test_an_owner_who_gets_more_than_was_read_at_first_is_read_on(session: Session) -> None:
+    add_host(session, "h", *[24] * 6)
+    for number in range(6):
+        add_job(session, name=f"j{number}", created_at=float(number))
+    found = dispatch(session, host="h", device="cuda", lease_seconds=60, window=14, first=2)
+    assert (len(found.claims), found.most, found.more) == (6, 6, False)
+
+
 def test_jobs_share_a_gpu_by_memory_and_a_cpu_slot_never(session: Session) -> None:
     add_host(session, "h", 24)
     add_host(session, "laptop", 24, device="cpu")
