@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fusions import fusion_order
 from worker.fusion import fuse
-from worker.fusion.canonical import CanonicalAdapter
+from worker.fusion.canonical import CONFIG, WEIGHTS, CanonicalAdapter
 from worker.fusion.factors import Factors
 from worker.fusion.peft_folder import PeftFolder
 from worker.reporting import AdapterResult, Silent
@@ -80,6 +81,20 @@ def gauged(donor: Donor, seed: int) -> Donor:
         b = factors.b.double() @ torch.linalg.inv(r)
         made[module] = Factors(b.float(), (r @ factors.a.double()).float())
     return made
+
+
+def gauged_folder(folder: Path, target: Path, seed: int = 0) -> Path:
+    """An adapter folder of the same updates by other factors."""
+    target.mkdir()
+    (target / CONFIG).write_bytes((folder / CONFIG).read_bytes())
+    held = load_file(folder / WEIGHTS)
+    ends = ".lora_A.weight", ".lora_B.weight"
+    names = [key.removesuffix(ends[0]) for key in held if key.endswith(ends[0])]
+    donor = {name: Factors(held[name + ends[1]], held[name + ends[0]]) for name in names}
+    for name, factors in gauged(donor, seed).items():
+        held |= {name + ends[0]: factors.a.contiguous(), name + ends[1]: factors.b.contiguous()}
+    save_file(held, target / WEIGHTS)
+    return target
 
 
 def times(donor: Donor, factor: float) -> Donor:

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from donors import read
+from donors import gauged_folder, read
 from fusions import base_files, fusion_order, load, logits, relative, with_added
 from shared.errors import NoOp, TwoVocabularies
 from shared.orders import DataFile
@@ -248,6 +248,22 @@ def test_it_starts_from_the_divergence_that_dense_loops_find(
     assert made.facts["alignment"] == ("bytes" if family == "glm" else "one vocabulary")
     [(_, values)] = report.steps
     assert values["loss"] == pytest.approx(dense_loss(tiny_llama, donor, host), rel=1e-4)
+
+
+def test_other_factors_of_the_donor_teach_the_same(
+    tiny_llama: Path, tiny_glm: Path, donor: Path, tmp_path: Path
+) -> None:
+    turned = gauged_folder(donor, tmp_path / "turned")
+    found = []
+    for name, adapter in (("plain", donor), ("other", turned)):
+        params = PARAMS | {"max_steps": 2, "learning_rate": 1e-3, "start": "copy"}
+        order = fusion_order(
+            params, {"d": adapter}, tiny_llama, tmp_path / name, host=tiny_glm,
+            dataset=prompts(tmp_path),
+        )  # fmt: skip
+        found.append(logits(load(tiny_glm, fuse(order, Silent()).folder)))
+    assert relative(found[0], found[1]) < 1e-3
+    assert relative(found[0], logits(load(tiny_glm))) > 1e-2
 
 
 def test_a_donor_that_does_nothing_teaches_nothing(

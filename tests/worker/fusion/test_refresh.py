@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from donors import read
+from donors import gauged_folder, read
 from fusions import base_files, fusion_order, load, logits, relative, with_added
 from shared.errors import NoAnswers, NoOp
 from shared.orders import DataFile, WorkOrder
@@ -153,6 +153,18 @@ def test_it_is_plain_training_on_what_the_donor_generates(
     plain = train_adapter(*given, rows, learning, "alpaca-en", where, Silent())
     weights = [load_file(each.folder / "adapter_model.safetensors") for each in (made, plain)]
     assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_other_factors_of_the_donor_teach_the_same(
+    tiny_llama: Path, tiny_glm: Path, donor: Path, prompts: DataFile, tmp_path: Path
+):
+    """Greedy answers do not change with rounding, and all else follows from them."""
+    turned = gauged_folder(donor, tmp_path / "turned")
+    weights = []
+    for name, adapter in (("plain", donor), ("other", turned)):
+        order = order_for(tiny_llama, tiny_glm, adapter, prompts, tmp_path / name, max_steps=2)
+        weights.append(load_file(fuse(order, Silent()).folder / "adapter_model.safetensors"))
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from donors import gauged_folder
 from fusions import deltas, fusion_order, load, logits, relative
 from shared.errors import WrongCount
 from shared.orders import DataFile
@@ -42,6 +43,24 @@ def test_it_begins_with_the_donors_update(
     wanted, found = deltas(tiny_llama, tmp_path / "w" / "a"), deltas(host, made.folder)
     assert found.keys() == wanted.keys()
     assert max(relative(found[name], wanted[name]) for name in wanted) < 1e-3
+
+
+def test_other_factors_of_the_donor_begin_and_learn_the_same(
+    tiny_llama: Path, tmp_path: Path, labelled: DataFile
+) -> None:
+    host = make_llama(tmp_path / "host", seed=5)
+    adapter = write_adapter(tiny_llama, tmp_path / "a", rank=4)
+    params = {
+        "method": "warm_start", "dataset": "rows", "start": "copy", "rank": 4, "batch_size": 4,
+        "max_steps": 2, "learning_rate": 1e-3, "probe": "off",
+    }  # fmt: skip
+    found = []
+    for each in (adapter, gauged_folder(adapter, tmp_path / "turned")):
+        folder = tmp_path / f"w{len(found)}"
+        order = fusion_order(params, {"a": each}, tiny_llama, folder, host=host, dataset=labelled)
+        found.append(logits(load(host, fuse(order, Silent()).folder)))
+    assert relative(found[0], found[1]) < 1e-3
+    assert relative(found[0], logits(load(host))) > 1e-2
 
 
 def test_it_learns_from_as_many_labels_as_asked_and_says_so(
