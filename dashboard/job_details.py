@@ -129,7 +129,7 @@ def artifacts(
             parts.facts(
                 [
                     (words("job.artifacts.size"), moments.size(each.bytes)),
-                    (words("job.artifacts.rank"), str(each.rank)),
+                    (words("job.artifacts.rank"), str(each.rank or "–")),
                     ("SHA-256", each.sha256[:16]),
                     (words("job.artifacts.where"), each.uri),
                 ]

@@ -80,7 +80,7 @@ def _row(words: Words, each: Entry, now: float) -> dict[str, Any]:
         "promoted": "★" if each.card.promoted_by else "",
         "method": [words.code("method", own.method)],
         "base": own.base_model,
-        "rank": own.rank,
+        "rank": own.rank or None,
         "tags": each.card.tags,
         "parents": ", ".join(own.parents or []),
         "size": moments.size(own.bytes),
@@ -140,7 +140,7 @@ def detail(words: Words, name: str) -> None:
         [
             (words("adapters.method"), words.code("method", found.method)),
             (words("adapters.base"), found.base_model),
-            (words("adapters.rank"), str(found.rank)),
+            (words("adapters.rank"), str(found.rank or "–")),
             (words("datasets.size"), moments.size(found.bytes)),
             (words("jobs.user"), found.user),
             (words("jobs.created"), moments.clock(found.created_at)),

@@ -45,7 +45,7 @@ def _list(base: str, text: str) -> None:
             each.name,
             each.base_model,
             each.method,
-            each.rank,
+            each.rank or "–",
             size(each.bytes),
             clock(each.created_at),
         )
@@ -69,7 +69,7 @@ def show(name: str) -> None:
     facts = [f"  {key} = {value}" for key, value in found.facts.items()]
     lines = [
         f"{found.name}  {found.method}  {say('on', '底座')} {found.base_model}",
-        f"{say('rank', '秩')} {found.rank}  {size(found.bytes)}  {clock(found.created_at)}",
+        f"{say('rank', '秩')} {found.rank or '–'}  {size(found.bytes)}  {clock(found.created_at)}",
         f"sha256 {found.sha256}",
         *facts,
         *(f"{parent} -> {child}" for parent, child in edges),

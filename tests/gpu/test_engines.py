@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 import torch
 
+from shared.memory import training_bytes
 from shared.orders import AdapterFiles, BaseFiles, DataFile, WorkOrder
-from shared.specs import parse_spec
+from shared.specs import TrainingSpec, parse_spec
 from shared.storage import file_sha256
+from tiny_bases import make_llama
 from worker.evaluation import evaluate
 from worker.fusion import fuse
 from worker.reporting import Silent
 from worker.training import train
+from worker.training.room import sizes_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -44,10 +47,12 @@ def order(folder: Path, device: str, spec: dict[str, Any], **inputs: Any) -> Wor
     return made
 
 
-def trained(folder: Path, model: Path, device: str, precision: str) -> tuple[Path, Silent]:
+def trained(
+    folder: Path, model: Path, device: str, precision: str, **more: Any
+) -> tuple[Path, Silent]:
     spec = {
         "kind": "train", "name": "t", "base_model": "b", "dataset": "rows", "rank": 4,
-        "max_steps": 6, "batch_size": 8, "precision": precision, "learning_rate": 1e-3,
+        "max_steps": 6, "batch_size": 8, "precision": precision, "learning_rate": 1e-3, **more,
     }  # fmt: skip
     folder.mkdir()
     report = Silent()
@@ -60,20 +65,49 @@ def losses(report: Silent) -> list[float]:
     return [values["loss"] for _, values in report.steps]
 
 
+TUNINGS: dict[str, dict[str, Any]] = {
+    "lora": {},
+    "lora, layers twice": {"recompute": "on"},
+    "prefix": {"tuning": "prefix", "learning_rate": 0.1},
+    "full": {"tuning": "full"},
+    "full, layers twice": {"tuning": "full", "recompute": "on"},
+}
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
 @pytest.mark.parametrize("kind", ["tiny_llama", "tiny_glm"])
 def test_training_on_the_gpu_follows_the_cpus_losses(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, tuning: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    model = request.getfixturevalue(kind)
-    _, on_cpu = trained(tmp_path / "cpu", model, "cpu", "fp32")
-    _, on_gpu = trained(tmp_path / "gpu", model, "cuda", "fp32")
+    model, more = request.getfixturevalue(kind), TUNINGS[tuning]
+    _, on_cpu = trained(tmp_path / "cpu", model, "cpu", "fp32", **more)
+    _, on_gpu = trained(tmp_path / "gpu", model, "cuda", "fp32", **more)
     assert losses(on_gpu) == pytest.approx(losses(on_cpu), rel=2e-3)
-    _, in_bf16 = trained(tmp_path / "bf16", model, "cuda", "auto")
+    _, in_bf16 = trained(tmp_path / "bf16", model, "cuda", "auto", **more)
     assert losses(in_bf16) == pytest.approx(losses(on_cpu), rel=5e-2)
 
 
-def test_evaluation_on_the_gpu_gives_the_cpus_scores(tmp_path: Path, tiny_llama: Path) -> None:
-    folder, _ = trained(tmp_path / "t", tiny_llama, "cuda", "fp32")
+def test_full_fine_tuning_takes_what_was_predicted_and_no_more(tmp_path: Path) -> None:
+    """A LLaMA of 27 million weights: they, their gradients and moments are most of it."""
+    model = make_llama(
+        tmp_path / "base", hidden_size=512, intermediate_size=1376, num_hidden_layers=8
+    )
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    _, report = trained(tmp_path / "t", model, "cuda", "auto", tuning="full", max_length=64)
+    taken = report.steps[-1][1]["gpu_memory_mb"] * 2**20
+    sizes = sizes_of(model)
+    assert sizes is not None
+    values = {"name": "t", "base_model": "b", "dataset": "d", "tuning": "full", "batch_size": 8}
+    spec = TrainingSpec.model_validate(values | {"max_length": 64, "objective": "sft"})
+    assert 0.6 < taken / training_bytes(spec, sizes) <= 1.0
+
+
+@pytest.mark.parametrize("tuning", ["lora", "prefix", "full"])
+def test_evaluation_on_the_gpu_gives_the_cpus_scores(
+    tuning: str, tmp_path: Path, tiny_llama: Path
+) -> None:
+    folder, _ = trained(tmp_path / "t", tiny_llama, "cuda", "fp32", **TUNINGS[tuning])
     adapter = AdapterFiles(name="t", folder=folder, base=base(tiny_llama))
     spec = {
         "kind": "evaluate", "name": "e", "base_model": "b", "adapters": ["t"],
