@@ -64,7 +64,7 @@ def _learning(study: StudySpec, seed: int) -> dict[str, Any]:
     return study.model_dump(
         exclude={
             "name", "adapter", "host_base", "benchmarks", "off_task", "methods", "labels", "draws",
-            "seeds", "max_new_tokens",
+            "seeds", "max_new_tokens", "other_donors", "other_natives",
         }
     ) | {"seed": seed}  # fmt: skip
 
@@ -74,7 +74,9 @@ def _native(study: StudySpec, name: str, seed: int, rows: int) -> AnySpec:
     return parse_spec(data | _learning(study, seed))
 
 
-def _moved(study: StudySpec, name: str, method: str, seed: int, **more: Any) -> AnySpec:
+def _moved(
+    study: StudySpec, name: str, method: str, seed: int, *, donor: str = "", **more: Any
+) -> AnySpec:
     """The donor moved by a method, with those of the study's parameters that the method has."""
     fields = FUSION_METHODS[method].model_fields
     asked = _learning(study, seed) | {"max_new_tokens": study.max_new_tokens, "resize": "pad"}
@@ -82,14 +84,16 @@ def _moved(study: StudySpec, name: str, method: str, seed: int, **more: Any) -> 
     params = {key: value for key, value in asked.items() if key in fields}
     return parse_spec(
         {
-            "kind": "fuse", "name": name, "adapters": [study.adapter],
+            "kind": "fuse", "name": name, "adapters": [donor or study.adapter],
             "host_base": study.host_base, "params": params | {"method": method},
         }
     )  # fmt: skip
 
 
 def _controls(study: StudySpec) -> list[AnySpec]:
-    """The naive copy (where it is not tried as a method), a donor of shifted layers, and noise."""
+    """The naive copy (where it is not tried as a method), a donor of shifted layers, noise; other
+    tasks' donors moved likewise, and the mean of other tasks' natives, where some are given.
+    """
     name, seed = study.name, study.seed
     found = [
         _moved(study, f"{name}-shifted", "copy", seed, layer_shift=_SHIFT),
@@ -100,6 +104,14 @@ def _controls(study: StudySpec) -> list[AnySpec]:
     ]
     if "copy" not in study.methods:
         found.insert(0, _moved(study, f"{name}-copied", "copy", seed))
+    for number, donor in enumerate(dict.fromkeys(study.other_donors), start=1):
+        found += [
+            _moved(study, f"{name}-other{number}-{method}", method, seed, donor=donor)
+            for method in dict.fromkeys(study.methods)
+        ]
+    if natives := list(dict.fromkeys(study.other_natives)):
+        mean = {"kind": "fuse", "name": f"{name}-mean", "adapters": natives}
+        found.append(parse_spec(mean | {"params": {"method": "weighted_sum"}}))
     return found
 
 

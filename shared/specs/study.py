@@ -70,6 +70,32 @@ class StudySpec(LoraParameters, OptimiserParameters):
         ge=1,
         le=20,
     )
+    other_donors: list[str] = parameter(
+        [],
+        en=(
+            "Other tasks' donors",
+            "Adapters of the donor's base for other tasks: each is moved by the same methods, as a "
+            "control of what any donor brings.",
+        ),
+        zh=(
+            "其他任务的供体",
+            "同一供体底座、其他任务的适配器：用同样的方法迁移，作为“任何供体都能带来多少”的对照。",
+        ),
+        picks="adapter",
+    )
+    other_natives: list[str] = parameter(
+        [],
+        en=(
+            "Other tasks' natives",
+            "Adapters of the host base for other tasks: their mean is a control of what any adapter "
+            "of that base brings.",
+        ),
+        zh=(
+            "其他任务的原生适配器",
+            "宿主底座、其他任务的适配器：其平均作为“该底座的任何适配器都能带来多少”的对照。",
+        ),
+        picks="adapter",
+    )
     seeds: int = parameter(
         1,
         en=("Seeds", "How often everything that is trained is trained anew."),

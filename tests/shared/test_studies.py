@@ -54,6 +54,22 @@ def test_every_control_is_a_job_and_the_evaluation_names_them_all() -> None:
     assert (evaluation.benchmarks, evaluation.off_task) == (["capitals", "endings"], ["endings"])
 
 
+def test_other_tasks_donors_are_moved_likewise_and_their_natives_are_averaged() -> None:
+    asked = study(methods=["refresh", "ridge"], other_donors=["x", "y"], other_natives=["m", "n"])
+    made, evaluation = jobs_of(asked)
+    by_name = {spec.name: spec for spec in made if isinstance(spec, FusionSpec)}
+    for number, donor in ((1, "x"), (2, "y")):
+        for method in ("refresh", "ridge"):
+            spec = by_name[f"move-other{number}-{method}"]
+            own = by_name[f"move-{method}"]
+            assert spec.adapters == [donor]
+            assert (spec.params, spec.host_base) == (own.params, own.host_base)
+            assert spec.name in evaluation.controls
+    mean = by_name["move-mean"]
+    assert (mean.adapters, mean.params.method, mean.host_base) == (["m", "n"], "weighted_sum", "")
+    assert "move-mean" in evaluation.controls
+
+
 def test_the_learning_of_natives_and_transfers_is_the_same() -> None:
     made, _ = jobs_of(study(methods=["refresh", "procrustes"], rank=4, learning_rate=1e-3, seed=7))
     by_name = {spec.name: spec for spec in made}
