@@ -15,6 +15,8 @@ from shared.tables import JobState
 
 #: Seconds between two looks.
 EVERY = 5
+#: Seconds that a word stays, unless it is closed: enough to reach for its link.
+LASTS = 20
 #: More ends than this at once are told in one sentence.
 _SINGLY = 3
 #: Events that are looked at once more: one transaction may be seen before an earlier one.
@@ -65,7 +67,7 @@ def _one(words: Words, each: Ending) -> None:
     label = words("job.made.compare" if compared else "submit.open")
     page = f"compare?{urlencode({'name': each.name})}" if compared else f"job?id={each.job}"
     text = words(f"toast.{each.state}", name=parts.plain(each.name))
-    st.toast(f"{text} [{label}]({page})", icon=ICONS[each.state], duration="long")
+    st.toast(f"{text} [{label}]({page})", icon=ICONS[each.state], duration=LASTS)
 
 
 def _several(words: Words, found: list[Ending]) -> None:
@@ -73,4 +75,4 @@ def _several(words: Words, found: list[Ending]) -> None:
     ends = ", ".join(f"{words.code('state', state)} {count}" for state, count in counts.items())
     text = words("toast.many", count=len(found), ends=ends)
     page = f"./?{urlencode({'user': parts.user()})}"
-    st.toast(f"{text} [{words('toast.jobs')}]({page})", icon=":material/done_all:", duration="long")
+    st.toast(f"{text} [{words('toast.jobs')}]({page})", icon=":material/done_all:", duration=LASTS)

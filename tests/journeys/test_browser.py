@@ -1,12 +1,14 @@
 """Real clicks in a real Chromium on a pool that has been used: every page and button."""
 
 import re
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, Page, expect
 
 import filled
+from processes import until
 from shared import db, jobs
 from shared.errors import Language
 from visitors import (
@@ -20,6 +22,7 @@ from visitors import (
     healthy,
     press,
     served,
+    settled,
 )  # fmt: skip
 
 __all__ = ["browser", "served"]
@@ -124,6 +127,34 @@ def test_a_comparison_opens_from_the_list_exports_and_changes_its_baseline(
     healthy(page)
     assert served.outside == []
     page.context.close()
+
+
+def _downloaded(page: Page, label: str) -> bytes:
+    """The file behind a button; a press while the page redraws is lost."""
+    settled(page)
+    with suppress(Error):
+        with page.expect_download(timeout=20_000) as download:
+            page.get_by_role("button", name=label).first.click()
+        return download.value.path().read_bytes()
+    return b""
+
+
+def test_a_chinese_reader_keeps_every_file_votes_and_sends_the_link_to_an_english_one(
+    served: Visitor,
+) -> None:
+    page = served.open(f"/compare?name={filled.COMPARISON}&baseline=native", "zh")
+    heading(page, filled.COMPARISON)
+    begins = {"JSON": b"{", "Markdown": b"# first-look", "PNG": b"\x89PNG"}
+    for label, start in begins.items():
+        until(lambda of=label, by=start: _downloaded(page, of).startswith(by), f"{label} is kept")
+    press(page, "A 更好")
+    expect(page.get_by_text("目前共 1 票")).to_be_visible()
+    healthy(page)
+    other = served.open("/compare?" + urlsplit(page.url).query, "en")
+    expect(other.get_by_text("fused is worse than native on 3 of 3 benchmarks.")).to_be_visible()
+    expect(other.get_by_text("How often the row was preferred").first).to_be_visible()
+    page.context.close()
+    other.context.close()
 
 
 def test_a_failed_page_of_the_address_is_a_message_and_the_rest_still_works(

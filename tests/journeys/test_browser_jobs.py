@@ -10,9 +10,9 @@ from sqlmodel import select
 
 import filled
 from processes import until
-from shared import db, jobs
+from shared import db, events, jobs
 from shared.tables import Attempt, JobState, LogLine, SavedView
-from visitors import ROW, Visitor, browser, confirm, healthy, press, served, settled
+from visitors import ROW, Visitor, browser, confirm, heading, healthy, press, served, settled
 
 __all__ = ["browser", "served"]
 
@@ -146,4 +146,23 @@ def test_progress_and_the_log_go_on_by_themselves_and_survive_a_reload(served: V
         page.get_by_role("button", name="Download", exact=True).click()
     assert download.value.path().read_text("utf-8").count("\n") == 31
     healthy(page)
+    page.context.close()
+
+
+def test_the_end_of_a_job_is_told_on_another_page_once_with_a_link(served: Visitor) -> None:
+    job = newcomer("soon-done")
+    page = served.open("/hosts", "zh")
+    heading(page, "主机")
+    settled(page)
+    with db.writing() as session:
+        jobs.find(session, job).state = JobState.SUCCEEDED
+        events.record(session, "succeeded", actor="host-1", job=job)
+    told = page.get_by_test_id("stToast").filter(has_text="soon-done 已成功。")
+    with page.context.expect_page() as opened:
+        told.get_by_role("link", name="打开任务").click()
+    heading(opened.value, "soon-done")
+    page.reload()
+    for shown in (page, opened.value):
+        settled(shown)
+        expect(shown.get_by_test_id("stToast")).to_have_count(0)
     page.context.close()
