@@ -18,10 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.report import result, show
 from shared import db, knowledge, schema
 from shared.knowledge import Text
 from shared.people.actors import Actor
+from shared.retrieval import Vectors
 
 NAME = "speed"
 K = 4
@@ -116,6 +119,14 @@ def measure(folder: Path | None, size: int, queries: int) -> tuple[list[dict[str
     return [row | {"per s": _rate(row, len(added.ids))} for row in rows], same
 
 
+def by_vectors(size: int, queries: int, width: int = 448) -> float:
+    """Milliseconds a question of an exact search among random vectors, as an evaluation asks."""
+    draw = np.random.default_rng(0)
+    known = Vectors(draw.standard_normal((size, width), dtype=np.float32))
+    asked = draw.standard_normal((queries, width), dtype=np.float32)
+    return timed(lambda: list(known.search(asked, 32))) * 1000 / queries
+
+
 def _near(chance: random.Random, text: Text) -> str:
     words = f"{text.instruction} {text.input}".split()
     kept = [word for word in words if chance.random() < 0.7] or words
@@ -142,6 +153,9 @@ def main() -> None:
         if asked.database:
             os.environ["GRAFT_DATABASE_URL"] = asked.database
         rows, same = measure(asked.data, size, queries)
+    vectors = by_vectors(size, queries)
+    rows.append({"step": "query by vectors, 448 wide", "p50 ms": vectors, "p99 ms": None,
+                 "per s": 1000 / vectors})  # fmt: skip
     show(f"knowledge base of {size:,} samples", rows, as_json=asked.json)
     steps = {row["step"]: row for row in rows}
     result(
@@ -149,6 +163,7 @@ def main() -> None:
         edit_ms=steps["edit"]["p50 ms"],
         query_ms=steps["query"]["p50 ms"],
         query_p99_ms=steps["query"]["p99 ms"],
+        vectors_ms=vectors,
         frozen_equal=json.dumps(same == 1.0),
     )
 

@@ -28,15 +28,18 @@ def most_similar(
     references: Sequence[str] = (),
     lang: str | None = None,
     guarded: bool = True,
+    candidates: Sequence[tuple[int, float]] | None = None,
 ) -> Found:
     """Up to `most` samples of a language by BM25, the most similar last; none that leaks.
+
+    `candidates`, (key, score) with the nearest first, come from another search where given.
 
     A sample leaks that asks the question itself, nearly the same (`likeness` >= DUPLICATE), or
     whose answer is nearly one of the references of telling length. Whoever asks to know rather
     than to measure is not `guarded` from the answer.
     """
-    asked = terms(question)
-    candidates = index.search(asked, revision, max(_LEAST, _SPARE * most))
+    if candidates is None:
+        candidates = index.search(terms(question), revision, looked_at(most))
     guard = _Guard(index, revision, question, references)
     hits: list[Hit] = []
     leaks = 0
@@ -54,6 +57,11 @@ def most_similar(
         if len(hits) == most:
             break
     return Found(hits=hits[::-1], leaks=leaks)
+
+
+def looked_at(most: int) -> int:
+    """How many candidates are looked at: some leak, or are of another language."""
+    return max(_LEAST, _SPARE * most)
 
 
 def at_random(

@@ -120,6 +120,19 @@ class EvaluationSpec(Spec):
         ),
         group="advanced",
     )
+    search: Literal["words", "vectors"] = parameter(
+        "words",
+        en=(
+            "Similar by",
+            "words: BM25 over words and pairs of Chinese characters. vectors: the mean of the "
+            "base's own last hidden states, in every language it reads.",
+        ),
+        zh=(
+            "相似依据",
+            "words：对单词与汉字二元组用 BM25；vectors：用底座自身最后一层隐藏状态的均值，凡底座能读的语言均可。",
+        ),
+        group="advanced",
+    )
     sample_tokens: int = parameter(
         512,
         en=(

@@ -23,6 +23,7 @@ from worker.evaluation.arms import Arms
 from worker.evaluation.augment import Library
 from worker.evaluation.budget import tokens_at_once
 from worker.evaluation.decoding import Decoding
+from worker.evaluation.embedding import search_by_states
 from worker.evaluation.own_words import LENGTH, own_words
 from worker.evaluation.reading import Reader, end_tokens, reading_limit
 from worker.evaluation.saving import FinishedParts
@@ -151,6 +152,10 @@ class _Run:
         self._facts = _facts(spec, self._template, arms.model, order.device, packed)
         self._done, self._total = 0, total
         self._library = None if order.knowledge is None else Library(order.knowledge.path)
+        if self._library is not None and spec.search == "vectors":
+            report.phase("reading the knowledge base")
+            reader = Reader(arms.tokenizer, "plain", "", self._limit, 1)
+            search_by_states(self._library, order, arms, reader, self._batch_tokens)
 
     def benchmark(self, file: DataFile, benchmark: Benchmark) -> None:
         """One benchmark by every arm: without samples, then with them as each way chooses them."""
@@ -185,7 +190,8 @@ class _Run:
             )
         facts = self._facts | {"truncated": reader.truncated}
         if how is not None:
-            facts |= {"knowledge": self._spec.knowledge, "samples": how, "leaks": leaks}
+            facts |= {"knowledge": self._spec.knowledge, "samples": how, "leaks": leaks,
+                      "search": self._spec.search}  # fmt: skip
         hashes = [item.item_hash for item in benchmark.items]
         shown = {item.item_hash: reader.shown_before(item) for item in benchmark.items}
         for together in self._arms.passes():

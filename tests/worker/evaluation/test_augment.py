@@ -116,3 +116,22 @@ def test_samples_that_do_not_fit_are_left_out_whole_the_least_similar_first(
     assert versions == ["s1@2", "s2@2"]
     assert len(ids) <= len(every) - 1
     assert ids[: len(plain) // 3] == plain[: len(plain) // 3]
+
+
+def test_samples_may_be_found_by_the_bases_own_vectors(evaluated, tmp_path: Path) -> None:
+    by_words = evaluated()[("base+retrieved", "quiz")]
+    found = evaluated(search="vectors")
+    part = found[("base+retrieved", "quiz")]
+    assert part.engine["search"] == "vectors"
+    assert list(tmp_path.glob("samples.*.npy"))
+    for row in part.items:
+        assert len(row.samples) == 2
+        # Neither the sample in the other language nor, before its own question, the leak.
+        assert "zh@3" not in row.samples
+        assert row.item_id != "France" or "leak@3" not in row.samples
+    assert part.engine["leaks"] >= 1
+    assert [row.samples for row in part.items] != [row.samples for row in by_words.items]
+    again = evaluated(search="vectors")[("base+retrieved", "quiz")]
+    assert again.items == part.items
+    # What is drawn at random does not depend on the search.
+    assert found[("base+random", "quiz")].items == evaluated()[("base+random", "quiz")].items
