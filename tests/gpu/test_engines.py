@@ -94,12 +94,12 @@ def test_full_fine_tuning_takes_what_was_predicted_and_no_more(tmp_path: Path) -
     )
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    _, report = trained(tmp_path / "t", model, "cuda", "auto", tuning="full", max_length=64)
+    _, report = trained(tmp_path / "t", model, "cuda", "auto", tuning="full", batch_size=1)
     taken = report.steps[-1][1]["gpu_memory_mb"] * 2**20
     sizes = sizes_of(model)
     assert sizes is not None
-    values = {"name": "t", "base_model": "b", "dataset": "d", "tuning": "full", "batch_size": 8}
-    spec = TrainingSpec.model_validate(values | {"max_length": 64, "objective": "sft"})
+    values = {"name": "t", "base_model": "b", "dataset": "d", "tuning": "full", "batch_size": 1}
+    spec = TrainingSpec.model_validate(values | {"objective": "sft"})
     assert 0.6 < taken / training_bytes(spec, sizes) <= 1.0
 
 
