@@ -17,7 +17,7 @@ from processes import mentioning, until
 from shared import comparisons, db, jobs
 from shared.tables import Job, JobState
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(2400)]
 
 
 @dataclass(frozen=True)
