@@ -42,7 +42,8 @@ def _submit_and_watch(page: Page, name: str) -> None:
     """Submit the form, open its job, and stay until it has succeeded."""
     press(page, "Submit")
     expect(page.get_by_text(re.compile(f"{name}: (queued|running|succeeded)"))).to_be_visible()
-    page.get_by_role("link", name="Open the job").click()
+    # The page's own link: a job that has just ended is told of with another.
+    page.get_by_test_id("stMain").get_by_role("link", name="Open the job").click()
     heading(page, name)
     expect(badge(page, "succeeded")).to_be_visible(timeout=2 * PATIENCE)
 
