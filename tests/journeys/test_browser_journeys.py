@@ -38,12 +38,16 @@ def _type(page: Page, label: str, value: str) -> None:
     field.press("Tab")
 
 
+def _follow(page: Page, name: str) -> None:
+    """The page's own link: the notice that a job has ended brings another of the same name."""
+    page.get_by_test_id("stMain").get_by_role("link", name=name).click()
+
+
 def _submit_and_watch(page: Page, name: str) -> None:
     """Submit the form, open its job, and stay until it has succeeded."""
     press(page, "Submit")
     expect(page.get_by_text(re.compile(f"{name}: (queued|running|succeeded)"))).to_be_visible()
-    # The page's own link: a job that has just ended is told of with another.
-    page.get_by_test_id("stMain").get_by_role("link", name="Open the job").click()
+    _follow(page, "Open the job")
     heading(page, name)
     expect(badge(page, "succeeded")).to_be_visible(timeout=2 * PATIENCE)
 
@@ -70,7 +74,7 @@ def test_a_training_is_submitted_watched_and_compared(working: Visitor, tmp_path
     _type(page, "Epochs", "4")
     _submit_and_watch(page, "sayer")
     expect(page.get_by_test_id("stEChartsChart").first).to_be_visible()
-    page.get_by_role("link", name="Open the adapter").click()
+    _follow(page, "Open the adapter")
     heading(page, "sayer")
 
     press(page, "Use in…")
@@ -81,7 +85,7 @@ def test_a_training_is_submitted_watched_and_compared(working: Visitor, tmp_path
     choose(page, "Benchmarks", "quiz")
     page.keyboard.press("Escape")
     _submit_and_watch(page, "did-it-help")
-    page.get_by_role("link", name="Open the comparison").click()
+    _follow(page, "Open the comparison")
     heading(page, "did-it-help")
     row = page.get_by_role("row", name=re.compile("^sayer"))
     expect(row.get_by_text("too few items")).to_be_visible()
@@ -139,7 +143,7 @@ def test_three_adapters_are_compared_read_by_flips_exported_and_voted_on(
             page.keyboard.press("Escape")
     _type(page, "Answer length", "6")
     _submit_and_watch(page, "three")
-    page.get_by_role("link", name="Open the comparison").click()
+    _follow(page, "Open the comparison")
     heading(page, "three")
     page.get_by_text(re.compile(r"^(fixed|broken) \d+$")).first.click()
     until(lambda: _exported(page) in ({"fixed"}, {"broken"}), "only flips are exported")
