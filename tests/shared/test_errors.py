@@ -29,7 +29,7 @@ def test_a_clause_in_both_languages_survives_the_record() -> None:
         ({"colour": "red"}, "no such field", "没有这一项"),
         ({"name": "a b"}, "start with a letter", "须以字母或数字开头"),
         ({"target_modules": "q"}, "must be a list", "须为列表"),
-        ({"kind": "bake"}, "must be one of 'train'", "'chat' 之一"),
+        ({"kind": "bake"}, "must be one of 'train'", "'judge' 之一"),
         ({"dataset": None}, "must be text", "须为文本"),
     ],
 )

@@ -35,7 +35,7 @@ def test_a_host_without_room_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     register()
     with Session(db.engine()) as session:
         job = add_job(session).id
-    assert not HostAgent()._start_some()
+    assert not HostAgent()._start_some(deep=True)
     with db.reading() as session:
         assert session.get_one(Job, job).state == JobState.QUEUED
 
