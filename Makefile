@@ -65,7 +65,7 @@ slow-tests: $(VENV)/.installed-test
 		--durations 12)
 
 screenshots: $(VENV)/.installed-test
-	@PYTHONPATH=tests $(BIN)/python tests/screenshots.py
+	@PYTHONPATH=.:tests $(BIN)/python tests/screenshots.py
 
 lock: $(VENV)/.installed-test
 	@$(BIN)/python -m infra.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
