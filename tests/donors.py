@@ -17,6 +17,11 @@ from worker.reporting import AdapterResult, Silent
 
 Donor = dict[str, Factors]
 Dense = dict[str, Tensor]
+#: Questions with answers in both languages, for donors that are taught by heart.
+CAPITALS = [
+    {"instruction": "Name the capital.", "input": "", "output": "Paris, the river fox."},
+    {"instruction": "请说出首都。", "input": "", "output": "巴黎。"},
+]
 
 #: Modules of the tiny LLaMA, (out, in).
 SHAPES = {

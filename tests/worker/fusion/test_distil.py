@@ -1,4 +1,4 @@
-"""Delta distillation on tiny models: exact targets, aligned bytes, and the whole method."""
+"""Delta distillation on tiny models: the whole method, beside dense loops."""
 
 import json
 import math
@@ -7,104 +7,24 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from donors import gauged_folder, read
+from donors import CAPITALS, gauged_folder, read
 from fusions import base_files, fusion_order, load, logits, relative, with_added
 from shared.errors import NoOp, TwoVocabularies
 from shared.orders import DataFile
 from shared.specs import TrainingSpec
 from shared.templates import render
 from tiny_bases import make_llama, write_adapter
-from worker.checkpoints import attach_adapter, load_base
+from worker.checkpoints import load_base
 from worker.fusion import fuse
-from worker.fusion.distillation import Distillation, lesson
-from worker.fusion.vocabularies import Bridge
 from worker.reporting import Silent
 from worker.training import Place, train_adapter
-from worker.training.batches import collate
-from worker.training.examples import encode
-from worker.training.learner import Learner
-
-ROWS = [
-    {"instruction": "Name the capital.", "input": "", "output": "Paris, the river fox."},
-    {"instruction": "请说出首都。", "input": "", "output": "巴黎。"},
-]
-
-
-def taught(
-    donor_base: Path, host_base: Path, adapter: Path, strength: float = 1.0, target: Any = "change"
-) -> tuple[Any, ...]:
-    """A host with a fresh adapter, a batch of ROWS, and the objective that a donor teaches."""
-    donor, theirs = load_base(base_files(donor_base), "cpu", "fp32")
-    donor = attach_adapter(donor, adapter)
-    model, ours = load_base(base_files(host_base), "cpu", "fp32")
-    host: Any = attach_adapter(model, write_adapter(host_base, adapter.parent / "host", scale=0.03))
-    bridge = Bridge(theirs, ours, "cpu")
-    examples = encode(ROWS, ours, "auto", 512).examples
-    read = encode(ROWS, theirs, "auto", 512).examples
-    lessons = {
-        own.ids: lesson(own, other, bridge, 512) for own, other in zip(examples, read, strict=True)
-    }
-    objective = Distillation(donor, bridge, lessons, strength, target)
-    return Learner.of(host), collate(examples, 0, "cpu"), objective, donor, lessons
-
-
-def test_with_one_vocabulary_the_loss_is_the_divergence_from_the_summed_logits(
-    tiny_llama: Path, tmp_path: Path
-) -> None:
-    host = make_llama(tmp_path / "other", seed=7)
-    adapter = write_adapter(tiny_llama, tmp_path / "a", scale=0.2)
-    learner, batch, objective, donor, _ = taught(tiny_llama, host, adapter, strength=0.5)
-    loss, labels, also = objective(learner, batch)
-
-    with torch.no_grad():
-        ids = batch.input_ids
-        with_adapter, plain = donor(input_ids=ids).logits, load(tiny_llama)(input_ids=ids).logits
-        wanted = (load(host)(input_ids=ids).logits + 0.5 * (with_adapter - plain)).log_softmax(-1)
-        found = learner.model(input_ids=ids).logits.log_softmax(-1)
-        each = functional.kl_div(found, wanted, reduction="none", log_target=True).sum(-1)
-    assert also["taught"] == labels == len(batch.targets)
-    torch.testing.assert_close(loss.detach(), each.flatten()[batch.places].sum())
-    loss.backward()
-    assert any(weight.grad is not None for weight in learner.model.parameters())
-
-
-def test_with_the_donor_as_target_the_loss_is_the_divergence_from_what_it_says(
-    tiny_llama: Path, tmp_path: Path
-) -> None:
-    host = make_llama(tmp_path / "other", seed=7)
-    adapter = write_adapter(tiny_llama, tmp_path / "a", scale=0.2)
-    learner, batch, objective, donor, _ = taught(tiny_llama, host, adapter, target="donor")
-    loss, _, _ = objective(learner, batch)
-
-    with torch.no_grad():
-        wanted = donor(input_ids=batch.input_ids).logits.log_softmax(-1)
-        found = learner.model(input_ids=batch.input_ids).logits.log_softmax(-1)
-        each = functional.kl_div(found, wanted, reduction="none", log_target=True).sum(-1)
-    torch.testing.assert_close(loss.detach(), each.flatten()[batch.places].sum())
-
-
-def test_places_are_taught_where_both_tokenizers_begin_a_token(
-    tiny_llama: Path, tiny_glm: Path, tmp_path: Path
-) -> None:
-    adapter = write_adapter(tiny_glm, tmp_path / "a", scale=0.2)
-    learner, batch, objective, _, lessons = taught(tiny_glm, tiny_llama, adapter)
-    target, aligned = objective.targets(learner.model, batch)
-    torch.testing.assert_close(target.exp().sum(-1), torch.ones(len(target)))
-    assert int(aligned.sum()) == len(target)
-    for each in lessons.values():
-        # The first token of an answer and its end begin at the same byte in any tokenizer.
-        assert each.places[0] >= 0
-        assert each.places[-1] == len(each.ids) - 2
-    loss, labels, _ = objective(learner, batch)
-    assert 0 < float(loss.detach()) < 40 * labels
 
 
 def prompts(folder: Path) -> DataFile:
     path = folder / "prompts.json"
-    path.write_text(json.dumps(ROWS, ensure_ascii=False), encoding="utf-8")
+    path.write_text(json.dumps(CAPITALS, ensure_ascii=False), encoding="utf-8")
     return DataFile(name="prompts", path=path, sha256="")
 
 
@@ -116,7 +36,7 @@ PARAMS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def donor(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter that knows ROWS by heart, and where their answers end."""
+    """An adapter that knows CAPITALS by heart, and where their answers end."""
     folder = tmp_path_factory.mktemp("donor")
     base = base_files(tiny_llama)
     spec = TrainingSpec(
@@ -124,7 +44,7 @@ def donor(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_steps=50, checkpoint_every=1000,
     )  # fmt: skip
     place = Place(base=base, dataset="d", out=folder / "out", checkpoints=folder / "c")
-    train_adapter(*load_base(base, "cpu", "fp32"), ROWS, spec, "auto", place, Silent())
+    train_adapter(*load_base(base, "cpu", "fp32"), CAPITALS, spec, "auto", place, Silent())
     return folder / "out"
 
 
@@ -160,7 +80,7 @@ def dense_loss(donor_base: Path, adapter: Path, host_base: Path) -> float:
     begin = beginnings(theirs, ours)
     alike = theirs.get_vocab() == ours.get_vocab()
     total, labels = 0.0, 0
-    for row in ROWS:
+    for row in CAPITALS:
         text = render("auto", row["instruction"])
         asked, read = ([each.bos_token_id, *plain_ids(each, text)] for each in (theirs, ours))
         answers = [[*plain_ids(each, row["output"]), each.eos_token_id] for each in (theirs, ours)]
