@@ -1,7 +1,7 @@
 """Columns that the tables share: ids that people can type, JSON, and times."""
 
 import secrets
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import JSON, Column, Float
 from sqlmodel import Field
@@ -19,4 +19,4 @@ def json_column(nullable: bool = False) -> Any:
 
 def time_column(default: float | None = None) -> Any:
     """A double; PostgreSQL's plain float would round seconds since 1970."""
-    return Field(default=default, sa_type=Float(53))  # type: ignore[call-overload]
+    return Field(default=default, sa_type=cast(Any, Float(53)))

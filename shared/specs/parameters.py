@@ -85,8 +85,7 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
     inner, many, optional, metadata = _unwrap(field.annotation)
     choices = tuple(get_args(inner)) if get_origin(inner) is Literal else ()
     low, high = _bounds([*field.metadata, *metadata])
-    factory = field.default_factory
-    default: Any = field.default if factory is None else factory()  # type: ignore[call-arg]
+    default: Any = field.get_default(call_default_factory=True)
     required = default is PydanticUndefined
     return Parameter(
         name=name,
@@ -126,7 +125,8 @@ def _unwrap(annotation: Any) -> tuple[Any, bool, bool, list[Any]]:
 
 def _bounds(metadata: list[Any]) -> tuple[float | None, float | None]:
     """Inclusive limits for a form; exclusive ones are kept as they are, validation decides."""
-    low = high = None
+    low: Any = None
+    high: Any = None
     for bound in metadata:
         if isinstance(bound, Ge):
             low = bound.ge
@@ -136,4 +136,4 @@ def _bounds(metadata: list[Any]) -> tuple[float | None, float | None]:
             high = bound.le
         elif isinstance(bound, Lt):
             high = bound.lt
-    return low, high  # type: ignore[return-value]
+    return low, high
