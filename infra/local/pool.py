@@ -1,8 +1,6 @@
 """LocalPool: the database, a broker, a worker and the dashboard of one machine, as one thing."""
 
-import http.client
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +9,7 @@ from typing import Self
 
 from sqlmodel import col, select
 
+from infra.local.address import answers, is_free, listens
 from infra.local.broker import find_broker, start_broker
 from infra.local.child import Child
 from infra.local.home import HomeLock
@@ -28,6 +27,7 @@ WORKER_GRACE = 12.0
 GRACE = 3.0
 #: Ports tried when nobody chose one.
 PORTS = 20
+DASHBOARD = (sys.executable, "-m", "dashboard")
 
 
 class LocalPool:
@@ -113,21 +113,35 @@ class LocalPool:
 
     def _start_dashboard(self) -> None:
         address = self.settings.dashboard_address
-        self.port = self.port or self._free_port(address)
-        if not _is_free(address, self.port):
-            raise AddressTaken(address=f"{address}:{self.port}")
-        environment = self._environment() | {"GRAFT_DASHBOARD_PORT": str(self.port)}
-        child = self._child("dashboard", [sys.executable, "-m", "dashboard"], environment)
-        self._wait(child, self._dashboard_answers)
-        self.url = f"http://{address}:{self.port}/"
-        self.lock.describe(self.url)
-
-    def _free_port(self, address: str) -> int:
         first = self.settings.dashboard_port
-        for port in range(first, first + PORTS):
-            if _is_free(address, port):
-                return port
-        raise AddressTaken(address=f"{address}:{first}-{first + PORTS - 1}")
+        ports = [self.port] if self.port else range(first, first + PORTS)
+        for port in ports:
+            if is_free(address, port) and self._dashboard_at(address, port):
+                self.port, self.url = port, f"http://{address}:{port}/"
+                self.lock.describe(self.url)
+                return
+        named = f"{ports[0]}" if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
+        raise AddressTaken(address=f"{address}:{named}")
+
+    def _dashboard_at(self, address: str, port: int) -> bool:
+        """Start it there; False when somebody else took the port while it was starting."""
+        environment = self._environment() | {"GRAFT_DASHBOARD_PORT": str(port)}
+        child = self._child("dashboard", list(DASHBOARD), environment)
+
+        def ready() -> bool:
+            # The answer alone may be that of another dashboard, which was quicker to take the port.
+            mine = child.pid is not None and listens(child.pid, port)
+            return mine and answers(address, port, "/_stcore/health")
+
+        try:
+            self._wait(child, ready)
+        except StartFailed:
+            if is_free(address, port):
+                raise
+            child.end(GRACE)
+            self.children.remove(child)
+            return False
+        return True
 
     def _child(self, name: str, command: list[str], environment: dict[str, str]) -> Child:
         log = self.settings.root / "run" / f"{name}.log"
@@ -169,18 +183,6 @@ class LocalPool:
             )
             return session.exec(beating).first() is not None
 
-    def _dashboard_answers(self) -> bool:
-        connection = http.client.HTTPConnection(
-            self.settings.dashboard_address, self.port, timeout=2
-        )
-        try:
-            connection.request("GET", "/_stcore/health")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
     def tend(self) -> None:
         """Start dead processes again, later each time, and say so. Call it every second or so."""
         for child in self.children:
@@ -207,15 +209,3 @@ class LocalPool:
         if broker:
             self.settings.broker_socket.unlink(missing_ok=True)
         self.lock.release()
-
-
-def _is_free(address: str, port: int) -> bool:
-    """Can a server listen there?"""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-    return True
