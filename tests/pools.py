@@ -1,11 +1,13 @@
 """A database of a test's own, on SQLite and on PostgreSQL, and jobs to put into it."""
 
+import functools
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import make_url, select, text, update
 from sqlmodel import Session, SQLModel
 
 from shared import db, leases, schema
@@ -33,10 +35,42 @@ def forget() -> None:
 
 
 def fresh_postgres(url: str) -> None:
-    """Empty a PostgreSQL database."""
+    """A PostgreSQL database without a table."""
     with db.engine_for(url).begin() as connection:
         connection.execute(text("drop schema public cascade"))
         connection.execute(text("create schema public"))
+
+
+@functools.cache
+def _migrated_file() -> bytes:
+    """A SQLite database with all migrations and no row; they take longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graft.db"
+        url = f"sqlite:///{path}"
+        schema.upgrade(url)
+        db.engine_for(url).dispose()
+        return path.read_bytes()
+
+
+def upgrade() -> None:
+    """The settings' database at the newest revision; an empty one of PostgreSQL is migrated."""
+    url = make_url(settings().database)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        Path(url.database or "").write_bytes(_migrated_file())
+    else:
+        schema.upgrade()
+
+
+def emptied_postgres(url: str) -> None:
+    """A PostgreSQL database at the newest revision without a row, numbering from 1 again."""
+    if schema.current(url) != schema.head():
+        fresh_postgres(url)
+        schema.upgrade(url)
+        return
+    names = ", ".join(f'"{name}"' for name in SQLModel.metadata.tables)
+    with db.engine_for(url).begin() as connection:
+        connection.execute(text(f"truncate {names} restart identity cascade"))
 
 
 def _database(
@@ -46,10 +80,10 @@ def _database(
     if kind == "postgresql":
         url = request.getfixturevalue("postgres_url")
         use(monkeypatch, tmp_path, database_url=url)
-        fresh_postgres(url)
+        emptied_postgres(url)
     else:
         use(monkeypatch, tmp_path)
-    schema.upgrade()
+        upgrade()
     yield kind
     forget()
 

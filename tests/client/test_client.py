@@ -14,7 +14,7 @@ import graft
 import pools
 from calling import serving
 from graft.remote import Remote
-from shared import db, leases, results, schema
+from shared import db, leases, results
 from shared.api.pool import Pool
 from shared.errors import BadRows, InvalidSpec, JobEnded, NotReachable, StillRunning, UnknownJob
 from shared.people.actors import Actor, local_actor
@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         pools.use(patch, home)
         pools.forget()
-        schema.upgrade()
+        pools.upgrade()
         filled.fill(home)
         pools.forget()
     return home

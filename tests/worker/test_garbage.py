@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import Session, col, update
 
-from pools import add_job, claim_next, use
-from shared import db, leases, schema
+from pools import add_job, claim_next, upgrade, use
+from shared import db, leases
 from shared.claims import Claim
 from shared.storage import Store, seal, store
 from shared.tables import Checkpoint, Job, Outcome
@@ -20,7 +20,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     url = str(tmp_path / "store")
     monkeypatch.setenv("GRAFT_KEEP_FAILED_SECONDS", "-1")
     use(monkeypatch, tmp_path, store_url=url if request.param == "folder" else f"memory://{url}")
-    schema.upgrade()
+    upgrade()
     return store()
 
 

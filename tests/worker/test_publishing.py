@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
-from pools import add_job, claim_next, use
-from shared import db, schema
+from pools import add_job, claim_next, upgrade, use
+from shared import db
 from shared.claims import Claim
 from shared.config import settings
 from shared.specs import TrainingSpec
@@ -27,7 +27,7 @@ MADE = {"sha256": "-", "bytes": 1, "rank": 4, "facts": {}}
 def claimed(monkeypatch: pytest.MonkeyPatch, folder: Path, **environment: str) -> Claim:
     """A running training whose inputs are there, on a store of that kind."""
     use(monkeypatch, folder / "home", **environment)
-    schema.upgrade()
+    upgrade()
     rows = folder / "rows.jsonl"
     rows.write_text('{"instruction": "Say one", "output": "one"}\n')
     spec = TrainingSpec(name="a", base_model="tiny", dataset="rows")

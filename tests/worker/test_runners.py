@@ -10,9 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pools import use
+from pools import upgrade, use
 from processes import Processes, gone, processes, until
-from shared import schema
 from shared.orders import BaseFiles, DataFile, WorkOrder
 from shared.specs import parse_spec
 from worker.runners import Runner, Runners
@@ -122,7 +121,7 @@ def test_a_worker_that_is_stopped_while_it_imports_the_engines_stops_at_once(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     use(monkeypatch, tmp_path / "home")
-    schema.upgrade()
+    upgrade()
     script = (
         "import sys; from worker.__main__ import main; from worker.runners import Runners; "
         "sys.exit(main(Runners('slow_engines')))"

@@ -10,8 +10,8 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from orders_of import order_for as order_in
-from pools import add_job, claim_next, use
-from shared import db, schema
+from pools import add_job, claim_next, upgrade, use
+from shared import db
 from shared.claims import Claim
 from shared.errors import Internal, both
 from shared.jobs import attempts, log_lines
@@ -41,7 +41,7 @@ class FakeRunner:
 def claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Claim:
     """A running training, on a database with what it names."""
     use(monkeypatch, tmp_path, orphan_grace="-1")
-    schema.upgrade()
+    upgrade()
     spec = TrainingSpec(name="a", base_model="tiny", dataset="rows")
     with Session(db.engine()) as session:
         add_job(session, spec=spec.model_dump(mode="json"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pools import use
-from shared import db, schema
+from pools import upgrade, use
+from shared import db
 from shared.config import settings
 from worker import sweeper
 
@@ -26,7 +26,7 @@ def test_workers_of_one_sqlite_file_share_its_leader_whatever_their_data_folders
 ) -> None:
     file = f"sqlite:///{tmp_path}/pool.db"
     use(monkeypatch, tmp_path / "one", database_url=file, host_name="one")
-    schema.upgrade()
+    upgrade()
     with sweeper._leadership() as one:
         assert one
         use(monkeypatch, tmp_path / "two", database_url=file, host_name="two")

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from pools import add_job, claim_next, use
-from shared import chats, db, schema
+from pools import add_job, claim_next, upgrade, use
+from shared import chats, db
 from shared.claims import Claim
 from shared.people.actors import Actor
 from shared.specs import ChatSpec
@@ -26,7 +26,7 @@ ANN = Actor.admin("ann")
 def claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Claim:
     """A running session with one question."""
     use(monkeypatch, tmp_path)
-    schema.upgrade()
+    upgrade()
     monkeypatch.setattr(talk, "_EVERY", 0.0)
     spec = ChatSpec(name="talk", base_model="tiny").model_dump(mode="json")
     with Session(db.engine()) as session:

@@ -14,8 +14,8 @@ from shared.cli import root
 
 
 @pytest.fixture
-def graft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Graft]:
-    """The command on an empty SQLite data folder, for the user ann, in English."""
+def new_graft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Graft]:
+    """The command in a data folder that is not there yet, for the user ann, in English."""
     pools.use(monkeypatch, tmp_path / "home", user="ann", lang="en")
 
     def call(*words: str) -> Result:
@@ -23,6 +23,13 @@ def graft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Graft]:
 
     yield call
     pools.forget()
+
+
+@pytest.fixture
+def graft(new_graft: Graft) -> Graft:
+    """The command on an empty SQLite database, for the user ann, in English."""
+    pools.upgrade()
+    return new_graft
 
 
 @pytest.fixture

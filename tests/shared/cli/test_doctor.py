@@ -9,6 +9,7 @@ import pytest
 
 import pools
 from commands import Graft
+from shared import schema
 from shared.cli import checks
 from shared.cli.failures import report_unexpected
 
@@ -17,16 +18,22 @@ def _states(result: Any) -> dict[str, str]:
     return {check["name"]: check["state"] for check in json.loads(result.stdout)}
 
 
-def test_a_new_data_folder_needs_an_upgrade_and_then_is_well(graft: Graft) -> None:
-    before = graft("doctor", "--json")
+def test_a_new_data_folder_needs_an_upgrade_and_then_is_well(new_graft: Graft) -> None:
+    before = new_graft("doctor", "--json")
     assert before.exit_code == 1
     assert _states(before)["database"] == "fail"
     assert "graft db upgrade" in before.stdout
-    assert graft("db", "upgrade").exit_code == 0
-    after = graft("doctor", "--json")
+    assert new_graft("db", "upgrade").exit_code == 0
+    after = new_graft("doctor", "--json")
     assert after.exit_code == 0
     assert _states(after)["database"] == "ok"
     assert _states(after)["workers"] == "warn"
+
+
+def test_the_first_command_in_a_new_data_folder_makes_the_database(new_graft: Graft) -> None:
+    first = new_graft("jobs", "--json")
+    assert first.exit_code == 0
+    assert schema.current() == schema.head()
 
 
 def test_a_silent_broker_is_a_warning_that_shows_no_password(

@@ -11,7 +11,7 @@ from sqlmodel import Session
 import filled
 import pools
 from commands import Graft
-from shared import db, jobs, schema
+from shared import db, jobs
 from shared.cli import root
 from shared.tables import JobState
 
@@ -20,7 +20,7 @@ from shared.tables import JobState
 def graft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Graft]:
     """The command in a pool that holds a donor, a host and their data."""
     pools.use(monkeypatch, tmp_path / "home", user="ann", lang="en")
-    schema.upgrade()
+    pools.upgrade()
     filled.fill(tmp_path)
     yield lambda *words: CliRunner().invoke(root, list(words), prog_name="graft")
     pools.forget()

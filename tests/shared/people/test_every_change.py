@@ -122,7 +122,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A pool in which everything belongs to ann."""
     with pytest.MonkeyPatch.context() as patch:
         pools.use(patch, tmp_path_factory.mktemp("pool"))
-        pools.schema.upgrade()
+        pools.upgrade()
         with db.writing() as session:
             for name, state in (("waiting", JobState.QUEUED), ("failed", JobState.FAILED)):
                 session.add(

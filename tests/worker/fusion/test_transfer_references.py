@@ -98,6 +98,15 @@ def orthogonal(source: Array, target: Array, rank: int) -> Array:
     return cross @ (kept / root) @ kept.T * root.sum() / np.sum(source**2)
 
 
+def unsure(source: Array, target: Array, rank: int) -> float:
+    """How far the polar factor may be off: float32 noise over its narrowest singular value.
+
+    Another processor rounds the activations differently, and nearly flat directions amplify that.
+    """
+    values = np.linalg.svd(target.T @ source, compute_uv=False)
+    return 1e-5 + 1e-8 * values[0] / values[rank - 1]
+
+
 def regression(source: Array, target: Array, penalty: float) -> Array:
     """Ridge by stacked rows: plain least squares with √λ·I below."""
     weight = np.sqrt(penalty * np.mean(np.sum(source**2, axis=0)))
@@ -119,11 +128,12 @@ def test_procrustes_transport_is_its_formula_on_dense_updates(
         # gate and up write 160 and 112 numbers, but only as many dimensions as they read: 48.
         rank = min(48, *delta.shape, *found[name].shape)
         out = orthogonal(y[name][~held], to_y[name][~held], rank)
-        back = orthogonal(
-            to_x[name][~held], x[name][~held], min(x[name].shape[1], to_x[name].shape[1])
-        )
+        narrower = min(x[name].shape[1], to_x[name].shape[1])
+        back = orthogonal(to_x[name][~held], x[name][~held], narrower)
         wanted = 0.5 * out @ delta.numpy() @ back
-        assert relative(found[name], torch.from_numpy(wanted)) < 1e-3, name
+        bound = unsure(y[name][~held], to_y[name][~held], rank)
+        bound += unsure(to_x[name][~held], x[name][~held], narrower)
+        assert relative(found[name], torch.from_numpy(wanted)) < bound, name
 
 
 @pytest.mark.dense_reference("ridge")
