@@ -5,8 +5,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, SQLModel, select
+from sqlalchemy import insert
+from sqlmodel import Session, select
 
+import pools
 from factors import write_factors
 from notes import add_notes
 from shared import datasets, db, results
@@ -58,7 +60,7 @@ ENGINE = {
 
 def fill(folder: Path, *, items: int = ITEMS, arms: tuple[str, ...] = tuple(SKILL)) -> None:
     """Create every table of this process's database and fill them; files go through `folder`."""
-    SQLModel.metadata.create_all(db.engine())
+    pools.upgrade()
     with db.writing() as session:
         now = session.scalar(select(db_now())) or 0.0
         add_bases(session, now)
@@ -199,14 +201,16 @@ def add_adapters(session: Session, now: float) -> None:
 def add_curve(session: Session, job_id: str, now: float, *, steps: int) -> None:
     """Metrics and log lines of a training."""
     chance = random.Random(job_id)
+    points: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for step in range(1, steps + 1):
         loss = 4 / (1 + step / 10) + chance.random() * 0.1
         values = {"loss": loss, "learning_rate": 2e-4 * (1 - step / steps), "tokens_per_s": 900.0}
-        at = now - steps + step
-        session.add(MetricPoint(job_id=job_id, epoch=1, step=step, values=values, at=at))
-        text = f"step {step}: loss {loss:.3f}"
-        session.add(LogLine(job_id=job_id, epoch=1, text=text, at=at))
-    session.flush()
+        row = {"job_id": job_id, "epoch": 1, "at": now - steps + step}
+        points.append(row | {"step": step, "values": values})
+        lines.append(row | {"text": f"step {step}: loss {loss:.3f}"})
+    session.execute(insert(MetricPoint), points)
+    session.execute(insert(LogLine), lines)
 
 
 def add_evaluation(session: Session, now: float, arms: tuple[str, ...]) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import select
+from streamlit.components.v2 import manifest_scanner
 
 import filled
 import pools
@@ -14,11 +15,20 @@ from shared.clock import db_now
 from shared.tables import Host
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_searched_once() -> Iterator[None]:
+    """Each AppTest reads what all installed packages say of themselves, to find components."""
+    found = manifest_scanner.scan_component_manifests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: found)
+        yield
+
+
 @pytest.fixture
 def empty_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A database with every table and no row."""
     pools.use(monkeypatch, tmp_path / "home", user=filled.USER)
-    SQLModel.metadata.create_all(db.engine())
+    pools.upgrade()
     yield tmp_path
     pools.forget()
 
