@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -24,6 +25,7 @@ _EMPTY = "none"
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
+@cache
 def head() -> str:
     """The newest revision this Graft knows."""
     revision = ScriptDirectory(str(MIGRATIONS)).get_current_head()

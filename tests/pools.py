@@ -58,7 +58,7 @@ def upgrade() -> None:
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         Path(url.database or "").write_bytes(_migrated_file())
-    else:
+    elif schema.current() != schema.head():
         schema.upgrade()
 
 
