@@ -105,10 +105,11 @@ def confirm(page: Page, name: str) -> None:
     button.click()
 
 
-def choose(page: Page, label: str, option: str) -> None:
+def choose(page: Page, label: str, option: str, *, search: str = "") -> None:
     """Choose the option that begins with this word from the list with this label.
 
-    A list that was opened while the page drew itself anew may close: then it is opened again.
+    `search` is typed first: a long list draws only the options that are in sight. A list that was
+    opened while the page drew itself anew may close: then it is opened again.
     """
     box = page.get_by_role("combobox", name=re.compile(label)).first
     wanted = page.get_by_role("option", name=re.compile(rf"^{re.escape(option)}\b")).first
@@ -116,6 +117,8 @@ def choose(page: Page, label: str, option: str) -> None:
     def chosen() -> bool:
         settled(page)
         box.click()
+        if search:
+            box.fill(search)
         with suppress(Lost):
             wanted.click(timeout=10_000)
             return True
