@@ -1,4 +1,5 @@
-"""Links that fill a form in: `?like=JOB`, and `?adapter=NAME` from an adapter's page."""
+"""Links that fill a form in: `?like=JOB`, `?adapter=NAME` from an adapter's page, and
+`?comparison=NAME` from a comparison's, for its judge."""
 
 from typing import Any
 
@@ -22,6 +23,11 @@ def take(words: Words, offered: Offers, page: str = "submit") -> None:
         method = st.query_params.pop("method", "")
         del st.query_params["adapter"]
         use(words, names, str(method), offered)
+    elif page == "submit" and (name := st.query_params.pop("comparison", "")):
+        drafting.restore(words, "judge", offered)
+        st.query_params["kind"] = "judge"
+        text = words("submit.from.comparison", name=name)
+        drafting.begin(words, "judge", {"comparison": name}, offered, text, keep_grid=True)
 
 
 def clone(words: Words, like: str, offered: Offers, page: str) -> None:

@@ -63,7 +63,7 @@ def judging(words: Words, name: str) -> None:
         standings(words, each.rates, each.pairs)
     st.page_link(
         "app_pages/submit.py", label=words("votes.judge.ask"), icon=":material/gavel:",
-        query_params={"kind": "judge"},
+        query_params={"kind": "judge", "comparison": name},
     )  # fmt: skip
 
 

@@ -92,6 +92,15 @@ class Client:
         spec |= {"base_model": base, "benchmarks": list(benchmarks)}
         return self._submit(spec | {"adapters": [_named(each) for each in adapters]}, asked)
 
+    def judge(
+        self, base: str, comparison: Comparison | str, *, name: str | None = None, **asked: Any
+    ) -> Job:
+        """Let a base vote between the written answers of a comparison; `Comparison.votes` tells
+        the outcome. `asked`: fields of JudgeSpec (`against`, `items`) and of the submission."""
+        compared = comparison if isinstance(comparison, str) else comparison.name
+        spec = {"kind": "judge", "base_model": base, "comparison": compared}
+        return self._submit(spec | {"name": name or _name("judge")}, asked)
+
     def compare(
         self,
         adapters: Sequence[Adapter | str],

@@ -67,6 +67,11 @@ class Comparison:
                 found.append(row)
         return found
 
+    def votes(self) -> dict[str, Any]:
+        """Win rates with intervals as they stand now: `people`, and each of the `judges`, with how
+        often it contradicts itself and agrees with people."""
+        return self._client.pool.comparisons.votes(self.name)
+
     def to_csv(self, file: Path | str) -> None:
         """Write the table for a spreadsheet."""
         written = self._client.pool.comparisons.export(self.name, "csv", baseline=self._asked)

@@ -190,6 +190,9 @@ class RemoteComparisons(_Desk):
     def get(self, name: str, *, baseline: str = "") -> dict[str, Any]:
         return self._http.get("comparisons", name, baseline=baseline)
 
+    def votes(self, name: str) -> dict[str, Any]:
+        return self._http.get("comparisons", name, "votes")
+
     def export(self, name: str, form: Literal["csv", "md"], *, baseline: str = "") -> bytes:
         return self._http.bytes("comparisons", name, "export", form=form, baseline=baseline)
 

@@ -1,6 +1,5 @@
 """A pool that has been used for a while: bases, files, adapters, jobs in every state, scores."""
 
-import json
 import random
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,15 @@ from sqlmodel import Session, select
 
 import pools
 from factors import write_factors
+from filled_files import BENCHMARKS, TRAINING, USER, add_files
 from notes import add_notes
-from shared import datasets, db, results
+from shared import db, results
 from shared.benchmarks import read_benchmark
 from shared.claims import Claim
 from shared.clock import db_now
 from shared.errors import NoOp, OutOfMemory
 from shared.evaluations import EvaluationPart, EvaluationResult, ItemRow
 from shared.metrics import Shape, aggregate, metrics_of
-from shared.people.actors import Actor
 from shared.specs import BASE_ARM, EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
 from shared.storage import seal, size_of, store
 from shared.tables import (
@@ -36,14 +35,7 @@ from shared.tables import (
     Share,
 )
 
-USER = "tester"
 HOST_BASE, DONOR_BASE = "tiny-llama", "tiny-glm"
-TRAINING = "instructions"
-BENCHMARKS: dict[str, Shape] = {
-    "capitals": "choice",
-    "summaries": "generate",
-    "endings": "continuation",
-}
 COMPARISON = "first-look"
 KNOWLEDGE = "notes"
 #: Share of right answers of each arm.
@@ -83,42 +75,6 @@ def add_bases(session: Session, now: float) -> None:
             )
         )  # fmt: skip
     session.flush()
-
-
-def add_files(session: Session, folder: Path, items: int) -> None:
-    """A training file and a benchmark of each shape, in English and Chinese."""
-    rows = [{"instruction": f"Say {n}", "input": "", "output": f"It is {n}."} for n in range(20)]
-    rows += [
-        {"instruction": f"请说出{n}", "input": "", "output": f"答案是{n}。"} for n in range(10)
-    ]
-    _register(session, folder, TRAINING, "training", rows)
-    makers = {"capitals": _choice, "summaries": _generate, "endings": _continuation}
-    for name in BENCHMARKS:
-        made = [makers[name](n, "zh" if n % 3 == 0 else "en") for n in range(items)]
-        _register(session, folder, name, "benchmark", made)
-
-
-def _register(session: Session, folder: Path, name: str, kind: Any, rows: list[Any]) -> None:
-    path = folder / f"{name}.jsonl"
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    datasets.register(session, name, path, kind, actor=Actor.admin(USER))
-
-
-def _choice(n: int, lang: str) -> dict[str, Any]:
-    prompt = f"第{n}题：哪个是首都？" if lang == "zh" else f"Question {n}: which is the capital?"
-    choices = [f"City {n}", f"Village {n}"]
-    return {"id": f"c{n}", "prompt": prompt, "choices": choices, "answer": n % 2, "lang": lang}
-
-
-def _generate(n: int, lang: str) -> dict[str, Any]:
-    text = f"概括第{n}段。" if lang == "zh" else f"Summarise report {n}."
-    reference = f"第{n}段讲天气。" if lang == "zh" else f"Report {n} is about the weather."
-    return {"id": f"g{n}", "prompt": text, "references": [reference], "lang": lang}
-
-
-def _continuation(n: int, lang: str) -> dict[str, Any]:
-    context, rest = (f"第{n}天，", "下雨了。") if lang == "zh" else (f"On day {n}", " it rained.")
-    return {"id": f"e{n}", "context": context, "continuation": rest, "lang": lang}
 
 
 def train_spec(name: str, **values: Any) -> TrainingSpec:
@@ -201,8 +157,8 @@ def add_adapters(session: Session, now: float) -> None:
 def add_curve(session: Session, job_id: str, now: float, *, steps: int) -> None:
     """Metrics and log lines of a training."""
     chance = random.Random(job_id)
-    points: list[dict[str, Any]] = []
-    lines: list[dict[str, Any]] = []
+    points: list[Any] = []
+    lines: list[Any] = []
     for step in range(1, steps + 1):
         loss = 4 / (1 + step / 10) + chance.random() * 0.1
         values = {"loss": loss, "learning_rate": 2e-4 * (1 - step / steps), "tokens_per_s": 900.0}

@@ -27,6 +27,12 @@ def one(pool: Caller, name: Name, baseline: Baseline = None) -> dict[str, Any]:
     return pool.comparisons.get(name, baseline=baseline or "")
 
 
+@router.get("/comparisons/{name}/votes", operation_id="votes")
+def votes(pool: Caller, name: Name) -> dict[str, Any]:
+    """Who is preferred to whom, by people and by each judge model, with intervals."""
+    return pool.comparisons.votes(name)
+
+
 @router.get(
     "/comparisons/{name}/export",
     operation_id="export",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from shared import comparisons as service
-from shared import db, results
+from shared import db, results, vote_tables
 from shared.api.desk import Desk
 from shared.api.things import ComparisonAnswer
 from shared.comparisons import ComparisonTable
@@ -30,6 +30,11 @@ class Comparisons(Desk):
     def get(self, name: str, *, baseline: str = "") -> dict[str, Any]:
         """Every number, unrounded. Raises InvalidSpec for a baseline that is no arm."""
         return service.as_dict(self._table(name, baseline))
+
+    def votes(self, name: str) -> dict[str, Any]:
+        """Strengths and win rates by people's votes, and each judge's apart from them."""
+        with db.reading() as session:
+            return vote_tables.read(session, name).as_dict()
 
     def export(self, name: str, form: Form, *, baseline: str = "") -> bytes:
         """The table as CSV (with the mark that Excel needs) or Markdown, in UTF-8."""

@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlmodel import delete
 
 import filled
 import graft
 import pools
 from calling import serving
 from graft.remote import Remote
-from shared import db, leases, results
+from shared import db, judges, leases, results
 from shared.api.pool import Pool
 from shared.errors import BadRows, InvalidSpec, JobEnded, NotReachable, StillRunning, UnknownJob
 from shared.people.actors import Actor, local_actor
 from shared.people.tokens import Scope
 from shared.people.tokens import create as make_token
+from shared.specs import JudgeSpec
 from shared.storage import store
+from shared.tables import Vote
+from shared.verdicts import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,28 @@ def test_a_comparison_has_verdicts_and_files(client: graft.Client, tmp_path: Pat
     made.to_csv(tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_bytes().startswith(b"\xef\xbb\xbf")
     assert filled.COMPARISON in made.to_markdown()
+
+
+def test_a_judge_is_asked_and_its_votes_are_read(client: graft.Client) -> None:
+    made = client.comparison(filled.COMPARISON)
+    job = client.judge(filled.HOST_BASE, made, items=7, against="all")
+    assert (job.spec["comparison"], job.spec["items"]) == (filled.COMPARISON, 7)
+    job.cancel()
+    with db.writing() as session:
+        session.execute(delete(Vote))
+        spec = JudgeSpec(name="j", comparison=made.name, base_model=filled.HOST_BASE)
+        said = Verdict(
+            benchmark="summaries", item_hash="h", first="base", second="native",
+            margins=(0.0, 0.0),
+        )  # fmt: skip
+        judges.record(session, spec, [said])
+    told = made.votes()
+    assert told["people"]["pairs"] == []
+    [judge] = told["judges"]
+    assert (judge["judge"], judge["pairs"], judge["flips"]["value"]) == (filled.HOST_BASE, 1, 1.0)
+    # It preferred neither place, so there is no share of the first.
+    assert judge["first_place"]["value"] is None
+    assert {each["arm"] for each in judge["rates"]["pairs"]} == {"base", "native"}
 
 
 def test_files_go_both_ways(client: graft.Client, tmp_path: Path) -> None:

@@ -62,6 +62,15 @@ def test_a_transfer_and_a_fusion_get_a_method_that_fits(small: Path, open_page: 
     assert app.selectbox(key="draft.fuse.method").value == "ties"
 
 
+def test_a_comparison_asks_a_judge_with_itself_filled_in(small: Path, open_page: Open) -> None:
+    asked = _links(open_page("compare", name=filled.COMPARISON))
+    [address] = [each for each in asked.values() if "kind=judge" in each]
+    assert address == f"submit?kind=judge&comparison={filled.COMPARISON}"
+    app = open_page("submit", kind="judge", comparison=filled.COMPARISON)
+    assert app.selectbox(key="draft.judge.comparison").value == filled.COMPARISON
+    assert "comparison" not in app.query_params
+
+
 def test_a_link_with_an_adapter_that_is_gone_says_so(small: Path, open_page: Open) -> None:
     app = open_page("submit", kind="evaluate", adapter="gone")
     assert "Adapters: gone" in app.warning[0].value.replace("\\", "")

@@ -1,6 +1,8 @@
 """A judge reads every pair in both orders, and says nothing it does not hold to."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -8,10 +10,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from shared.orders import BaseFiles, DataFile, WorkOrder
 from shared.specs import JudgeSpec
 from shared.templates import render
-from shared.verdicts import Asked, Verdict, read_verdicts, write_rows
+from shared.verdicts import VERDICTS, Asked, Verdict, read_verdicts, write_rows
 from worker.judging import judge
 from worker.judging.wording import question
-from worker.reporting import Silent
+from worker.reporting import Silent, Stopped
+
+#: The module; the package gives its name to the function.
+judging = sys.modules["worker.judging.judge"]
 
 PAIR = Asked(
     benchmark="tell", item_hash="h", lang="en", question="Name the capital of France.",
@@ -81,3 +86,46 @@ def test_a_pair_that_is_too_long_is_left_out_and_counted(order) -> None:
     said = judge(order(PAIR, long), heard)
     assert [each.item_hash for each in said] == ["h"]
     assert any("1 of 2 pairs" in text for text in heard.lines)
+
+
+def test_a_stopped_judging_goes_on_with_the_pairs_that_are_left(
+    order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "AT_ONCE", 2)
+    pairs = [PAIR.model_copy(update={"item_hash": f"h{n}", "lang": "en"}) for n in range(5)]
+    pairs += [ZH]
+    whole = judge(order(*pairs), Silent())
+    asked: list[str] = []
+    really = judging._judged
+
+    def noting(some: list[Asked], *rest: Any) -> list[Verdict]:
+        asked.extend(pair.item_hash for pair in some)
+        return really(some, *rest)
+
+    monkeypatch.setattr(judging, "_judged", noting)
+    heard = Silent()
+    heard.stop = True
+    with pytest.raises(Stopped):
+        judge(order(*pairs), heard)
+    [(count, folder)] = heard.checkpoints
+    assert (count, asked) == (2, ["h0", "h1"])
+    asked.clear()
+    later = order(*pairs).model_copy(update={"resume_from": folder})
+    assert judge(later, Silent()) == whole
+    assert asked == ["h2", "h3", "h4", "z"]
+
+
+@pytest.mark.parametrize("what", ["other pairs", "a damaged file"])
+def test_a_checkpoint_that_does_not_fit_is_said_so_and_not_used(order, what: str) -> None:
+    heard = Silent()
+    heard.stop = True
+    with pytest.raises(Stopped):
+        judge(order(PAIR, ZH), heard)
+    [(_, folder)] = heard.checkpoints
+    if what == "a damaged file":
+        (folder / VERDICTS).write_text("{}", "utf-8")
+    pairs = (PAIR, ZH) if what == "a damaged file" else (ZH,)
+    again = Silent()
+    said = judge(order(*pairs).model_copy(update={"resume_from": folder}), again)
+    assert [each.item_hash for each in said] == [pair.item_hash for pair in pairs]
+    assert any("judged anew" in line for line in again.lines)

@@ -1,6 +1,5 @@
 """Finished parts of an evaluation as checkpoints: a killed job does not score them again."""
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ from shared.evaluations import (
     write_result,
 )
 from shared.orders import DataFile
-from shared.storage import sync_entries, sync_folder
+from worker.keeping import checkpoint_path, kept
 from worker.reporting import Report
 
 #: Seconds between checkpoints: losing this much work is cheaper than writing more often.
 EVERY = 15.0
+#: Checkpoints kept; the older one is for a crash of the disk under the newer.
+_KEPT = 2
 #: Besides what makes parts comparable, what a resumed one must share with this attempt.
 _SAME = (*COMPARABLE_FACTS, "device", "versions")
 
@@ -59,16 +60,10 @@ class FinishedParts:
         count = len(self.parts)
         if count == self._saved:
             return
-        target = self._folder / f"parts-{count}"
-        draft = target.with_suffix(".tmp")
-        shutil.rmtree(draft, ignore_errors=True)
-        write_result(draft, EvaluationResult(parts=self.parts))
-        sync_folder(draft)
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
-        sync_entries(self._folder)
+        with kept(self._folder, "parts", count, most=_KEPT) as draft:
+            write_result(draft, EvaluationResult(parts=self.parts))
         self._saved, self._saved_at = count, time.monotonic()
-        self._report.checkpoint(count, target)
+        self._report.checkpoint(count, checkpoint_path(self._folder, "parts", count))
 
 
 def _read(folder: Path | None, report: Report) -> list[EvaluationPart]:

@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from shared.storage import seal, sync_folder
+from worker.keeping import checkpoint_path, kept
 
 NAME = "answers.jsonl"
 #: It ended; the length limit cut it; the prompt left no room for an answer and was not asked.
 Outcome = Literal["finished", "unfinished", "unasked"]
-_DRAFT = ".tmp-"
 #: Checkpoints of answers kept; the older one is for a crash of the disk under the newer.
 _KEPT = 2
 
@@ -55,19 +54,9 @@ class AnswerFile:
 
     def checkpoint(self, folder: Path) -> Path:
         """Copy the file into `folder/answers-N`, N answers, synced and renamed into place."""
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"answers-{len(self.found):08d}"
-        draft = folder / (_DRAFT + name)
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        shutil.copyfile(self.path, draft / NAME)
-        seal(draft)
-        shutil.rmtree(folder / name, ignore_errors=True)
-        draft.rename(folder / name)
-        sync_folder(folder)
-        for old in sorted(folder.glob("answers-*"))[:-_KEPT]:
-            shutil.rmtree(old)
-        return folder / name
+        with kept(folder, "answers", len(self.found), most=_KEPT) as draft:
+            shutil.copyfile(self.path, draft / NAME)
+        return checkpoint_path(folder, "answers", len(self.found))
 
     def _read(self, path: Path, key: str) -> None:
         lines = path.read_text(encoding="utf-8").split("\n")

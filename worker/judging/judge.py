@@ -20,6 +20,7 @@ from worker.evaluation.budget import tokens_at_once
 from worker.evaluation.reading import Reader, end_tokens, reading_limit
 from worker.evaluation.scoring import packing_fits
 from worker.evaluation.tasks import Arm
+from worker.judging.saving import Verdicts
 from worker.judging.wording import LETTERS, question
 from worker.reporting import Report, Stopped
 
@@ -31,7 +32,7 @@ def judge(order: WorkOrder, report: Report) -> list[Verdict]:
     """Judge the pairs of `order.dataset`; write the verdicts to `order.out` and return them.
 
     A pair that the judge cannot read whole is left out, and the log says how many were. Raises
-    NotFinite where the model yields NaN, and Stopped.
+    NotFinite where the model yields NaN, and Stopped, with what was judged as a checkpoint.
     """
     spec = order.spec
     if not isinstance(spec, JudgeSpec) or order.base is None or order.dataset is None:
@@ -58,14 +59,15 @@ def judge(order: WorkOrder, report: Report) -> list[Verdict]:
             "warning",
         )
     report.phase("judging")
-    verdicts: list[Verdict] = []
-    for start in range(0, len(read), AT_ONCE):
-        verdicts += _judged(read[start : start + AT_ONCE], reader, arm)
-        report.progress(len(verdicts), len(read), "pairs")
+    verdicts = Verdicts(order, report)
+    for start in range(len(verdicts.said), len(read), AT_ONCE):
+        verdicts.add(_judged(read[start : start + AT_ONCE], reader, arm))
+        report.progress(len(verdicts.said), len(read), "pairs")
         if report.stop_requested():
+            verdicts.save()
             raise Stopped
-    write_rows(order.out / VERDICTS, verdicts)
-    return verdicts
+    write_rows(order.out / VERDICTS, verdicts.said)
+    return verdicts.said
 
 
 def _fits(pair: Asked, reader: Reader) -> bool:

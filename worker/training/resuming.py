@@ -4,7 +4,6 @@ They hold no random state: what is random is a function of the seed and the step
 """
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from shared.errors import ResumeRefused
-from shared.storage import damage, seal, sync_entries
+from shared.storage import damage
+from worker.keeping import checkpoint_path, kept
 
 _TENSORS, _STATE = "state.safetensors", "state.json"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-_DRAFT = ".tmp-"
 #: Checkpoints kept where nobody takes them. A worker that does keeps fewer; one that is gone noted
 #: some that must still be there when the job goes on elsewhere.
 KEPT = 50
@@ -57,22 +56,13 @@ class State:
 
 def save(folder: Path, standing: Standing, state: State) -> Path:
     """Write checkpoint `folder/step-N`, synced and renamed into place; keep the newest KEPT."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"step-{standing.step:08d}"
-    draft = folder / (_DRAFT + name)
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    # Not save_file: that makes the file unreadable for other users, who share the store.
-    (draft / _TENSORS).write_bytes(safetensors.torch.save(_tensors(state)))
-    facts = {"standing": asdict(standing), "identity": state.identity}
-    (draft / _STATE).write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-    seal(draft)
-    shutil.rmtree(folder / name, ignore_errors=True)
-    draft.rename(folder / name)
-    sync_entries(folder)
-    for old in sorted(folder.glob("step-*"))[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)  # its worker may be at it too
-    return folder / name
+    with kept(folder, "step", standing.step, most=KEPT) as draft:
+        # Not save_file: that makes the file unreadable for other users, who share the store.
+        (draft / _TENSORS).write_bytes(safetensors.torch.save(_tensors(state)))
+        facts = {"standing": asdict(standing), "identity": state.identity}
+        text = json.dumps(facts, indent=1, ensure_ascii=False)
+        (draft / _STATE).write_text(text, encoding="utf-8")
+    return checkpoint_path(folder, "step", standing.step)
 
 
 def resume(checkpoint: Path, state: State) -> Standing:

@@ -14,6 +14,7 @@ from orders_of import ROWS, order_for
 from shared.errors import ResumeRefused
 from shared.formats import Preference, asking
 from shared.orders import WorkOrder
+from worker import keeping
 from worker.checkpoints import load_base
 from worker.reporting import Silent, Stopped
 from worker.training import place_of, resuming, train, train_adapter
@@ -231,7 +232,7 @@ def test_a_checkpoint_cut_short_is_never_seen(
     def no_room(folder: Path) -> str:
         raise OSError(28, "No space left on device", str(folder))
 
-    monkeypatch.setattr(resuming, "seal", no_room)
+    monkeypatch.setattr(keeping, "seal", no_room)
     order = order_for(tiny_llama, tmp_path, **PARAMETERS)
     report = Silent()
     with pytest.raises(OSError, match="No space left"):
