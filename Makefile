@@ -13,7 +13,8 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 
 	$(shell $(python) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(python))))
 # pip shows its progress to a person and is quiet in a log.
 QUIET := $(shell test -t 2 || echo --quiet)
-INSTALL = $(BIN)/python -m pip install $(QUIET) --constraint requirements.lock --editable
+# Python compiles the modules that are imported; pip would compile all of them, half a minute's work.
+INSTALL = $(BIN)/python -m pip install $(QUIET) --no-compile --constraint requirements.lock --editable
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 SLOW := journey or chaos or browser
