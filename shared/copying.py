@@ -14,6 +14,8 @@ from sqlmodel import Session
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _NULL = "\\N"
+#: Rows written at a time: while the server reads these, the next are made ready.
+_PART = 100
 
 
 def json_text(value: Any) -> str:
@@ -37,11 +39,11 @@ def copy_rows(
     names = [*rows[0], *alike]
     quoted = connection.dialect.identifier_preparer.quote
     into = f"COPY {quoted(table.name)} ({', '.join(map(quoted, names))}) FROM STDIN"
-    text = _lines(table, rows, alike)
     dbapi = connection.dialect.loaded_dbapi
     try:
         with cursor.copy(into) as copying:
-            copying.write(text)
+            for first in range(0, len(rows), _PART):
+                copying.write(_lines(table, rows[first : first + _PART], alike))
     except dbapi.Error as problem:
         raise DBAPIError.instance(
             into, None, problem, dbapi.Error, dialect=connection.dialect

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
 
 from sqlmodel import Session
 
@@ -50,7 +52,7 @@ def admit_all(session: Session, specs: Sequence[AnySpec]) -> list[Admission]:
     name, a rank above the base's width, an adapter of another base, a wrong number of weights.
     """
     check_free(session, specs)
-    seen: dict[str, Admission] = {}
+    seen: dict[Any, Admission] = {}
     found = []
     for spec in specs:
         # What is refused depends on this much: a grid's thousand points are looked at once.
@@ -61,11 +63,16 @@ def admit_all(session: Session, specs: Sequence[AnySpec]) -> list[Admission]:
     return found
 
 
-def _looked_at(spec: AnySpec) -> str:
+#: What of a training `_admit` depends on.
+_OF_TRAINING = attrgetter(
+    "base_model", "dataset", "languages", "template", "template_text", "tuning", "rank"
+)
+
+
+def _looked_at(spec: AnySpec) -> Any:
     """What of a spec `_admit` depends on."""
     if isinstance(spec, TrainingSpec):
-        looked_at = {"base_model", "dataset", "languages", "template", "template_text"}
-        return spec.model_dump_json(include=looked_at | {"tuning", "rank"})
+        return _OF_TRAINING(spec)
     return spec.model_dump_json(exclude={"name"})
 
 

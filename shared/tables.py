@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 from shared.cards import AdapterCard as AdapterCard
 from shared.chat_tables import ChatTurn as ChatTurn
 from shared.chat_tables import ChatVote as ChatVote
-from shared.columns import json_column, short_id, time_column
+from shared.columns import json_column, partial_index, short_id, time_column
 from shared.errors import Language
 from shared.kept import SavedSpec as SavedSpec
 from shared.machines import Host as Host
@@ -72,46 +72,27 @@ class Job(SQLModel, table=True):
 
     __table_args__ = (
         # Partial, so that what has ended never slows down the claim.
-        Index(
-            "job_queue",
-            "project",
-            "user",
-            text("priority desc"),
-            "created_at",
-            "id",
-            postgresql_where=text("state = 'queued'"),
-            sqlite_where=text("state = 'queued'"),
+        partial_index(
+            "job_queue", "project", "user", text("priority desc"), "created_at", "id",
+            where="state = 'queued'",
         ),
-        Index(
-            # Without `lease_until`, so that a renewal touches no index.
-            "job_running",
-            "host",
-            postgresql_where=text("state = 'running'"),
-            sqlite_where=text("state = 'running'"),
-        ),
+        # Without `lease_until`, so that a renewal touches no index.
+        partial_index("job_running", "host", where="state = 'running'"),
         # Partial, so that jobs which queue and start do not touch it.
-        Index(
-            "job_took",
-            "kind",
-            "base",
-            "finished_at",
-            postgresql_where=text("state = 'succeeded'"),
-            sqlite_where=text("state = 'succeeded'"),
-        ),
-        Index(
-            "job_sweep",
-            "sweep",
-            postgresql_where=text("sweep IS NOT NULL"),
-            sqlite_where=text("sweep IS NOT NULL"),
-        ),
+        partial_index("job_took", "kind", "base", "finished_at", where="state = 'succeeded'"),
+        # Most jobs have neither.
+        partial_index("job_sweep", "sweep", where="sweep IS NOT NULL"),
+        partial_index("job_key", "idempotency_key", where="idempotency_key IS NOT NULL",
+                      unique=True),
         # The list of jobs goes on from the last one of a page, without counting what lies before.
         Index("job_newest", "created_at", "id"),
         # With the kind, so that the counts beside the filters are read from it alone.
         Index("job_user", "user", "state", "kind"),
-        Index("job_output", "kind", "name"),
+        # By the name first: where a plan may use the kind alone, one made for a few jobs does.
+        Index("job_name", "name", "kind"),
         # A host renews all its leases at once: their new rows fit on the pages of the old ones.
         {"postgresql_with": {"fillfactor": 50}},
-    )
+    )  # fmt: skip
 
     id: str = Field(default_factory=short_id, primary_key=True)
     kind: str
@@ -150,7 +131,7 @@ class Job(SQLModel, table=True):
     #: Why it failed: an error record, see shared/errors.
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
     retry_of: str | None = None
-    idempotency_key: str | None = Field(default=None, unique=True)
+    idempotency_key: str | None = None
     created_at: float = time_column(0.0)
     started_at: float | None = time_column()
     finished_at: float | None = time_column()
