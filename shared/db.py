@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
@@ -17,22 +18,41 @@ from sqlmodel import Session
 from shared.config import settings
 
 _READ_ONLY = "graft_read_only"
+#: PostgreSQL's engine for short transactions, by the engine for everything else.
+_SHORT: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=4)
 def engine_for(url: str) -> Engine:
     """The engine of a database URL, one a process."""
     if not url.startswith("sqlite"):
-        engine = create_engine(
-            _with_driver(url), pool_size=5, max_overflow=20, connect_args=_patience()
-        )
-        _notice_hanging_up(engine)
+        engine = _postgres(url)
+        # What a submission, a look or an end asks is found by an index, in tables of any size. So
+        # it is planned once, which takes longer than running it; and never to read a table whole,
+        # as seems cheap while there are few jobs, and stays the plan until they are analysed.
+        by_index = {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
+        short = _SHORT[engine] = _postgres(url, **by_index)
+        event.listen(engine, "engine_disposed", lambda _: short.dispose())
         return engine
     path = url.removeprefix("sqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres(url: str, **server: str) -> Engine:
+    """An engine whose sessions have these settings of the server."""
+    engine = create_engine(
+        _with_driver(url),
+        pool_size=5,
+        max_overflow=20,
+        # The connection used last: its session has the plans of what comes again and again.
+        pool_use_lifo=True,
+        connect_args=_patience(server),
+    )
+    _notice_hanging_up(engine)
     return engine
 
 
@@ -63,7 +83,7 @@ def _notice_hanging_up(engine: Engine) -> None:
             raise DisconnectionError from gone
 
 
-def _patience() -> dict[str, Any]:
+def _patience(more: dict[str, str]) -> dict[str, Any]:
     """How soon both ends of a connection to PostgreSQL give up on a silent peer.
 
     By default a cut cable is noticed after a quarter of an hour here, and after two hours by the
@@ -81,7 +101,7 @@ def _patience() -> dict[str, Any]:
         "idle_in_transaction_session_timeout": round(2 * lease) * 1000,
         # It compiles for 70 ms what then runs for two: a look at a long queue is estimated dear.
         "jit": "off",
-    }
+    } | more
     return {
         "application_name": settings().host_name,
         "connect_timeout": max(2, 2 * probe),
@@ -118,10 +138,15 @@ def engine() -> Engine:
     return engine_for(settings().database)
 
 
+def short() -> Engine:
+    """The engine for transactions that look up and change a few rows."""
+    return _SHORT.get(engine()) or engine()
+
+
 @contextmanager
 def writing() -> Iterator[Session]:
     """One transaction that may change rows; committed at the end, rolled back on an error."""
-    with Session(engine(), expire_on_commit=False) as session:
+    with Session(short(), expire_on_commit=False) as session:
         yield session
         session.commit()
 

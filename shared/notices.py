@@ -32,7 +32,7 @@ def send(host: str | None = None) -> bool:
     if db.engine().dialect.name == "sqlite":
         return False
     values = {"lease": settings().lease_seconds} if host is None else {"host": host}
-    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with db.short().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(_told(anybody=host is None), values)
     return True
 

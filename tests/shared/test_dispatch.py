@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, select
 
 from pools import add_job
@@ -238,3 +239,27 @@ def test_a_deep_queue_of_one_owner_is_read_by_its_first_jobs_alone(session: Sess
         add_job(session, name=f"j{number:02}", created_at=float(number))
     pool = pool_state.load(session, pool_state.clock(session), window=5)
     assert sorted(job.created_at for job in pool.waiting.values()) == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_of_jobs_that_fit_alike_the_first_are_read_and_what_differs_is_found_behind_them(
+    session: Session, database: str
+) -> None:
+    add_host(session, "h", 24)
+    for number in range(8):
+        add_job(session, name=f"j{number}", created_at=float(number), labels=["away"])
+    add_job(session, name="fits", created_at=8.0)
+    pool = pool_state.load(session, pool_state.clock(session), window=10, alike=3)
+    read = [0.0, 1.0, 2.0, 8.0] if database == "postgresql" else [float(n) for n in range(9)]
+    assert sorted(job.created_at for job in pool.waiting.values()) == read
+    assert names(look(session)) == ["fits"]
+
+
+def test_short_transactions_are_planned_once_and_read_no_table_whole(database: str) -> None:
+    if database == "sqlite":
+        pytest.skip("SQLite has no such settings")
+    with db.writing() as session:
+        asked = [text(f"show {name}") for name in ("enable_seqscan", "plan_cache_mode")]
+        told = [session.connection().execute(each).scalar_one() for each in asked]
+    assert told == ["off", "force_generic_plan"]
+    with db.reading() as session:
+        assert session.connection().execute(asked[0]).scalar_one() == "on"
