@@ -25,7 +25,7 @@ _PLANNING = 0x706C616E
 #: How many jobs of each owner must be left over of those that were read: behind those that do not
 #: fit there may be others that do. And how many are read where nobody says how many will start.
 BEHIND = 8
-FIRST = 12
+FIRST = 10
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def dispatch(
     """
     now = (turn or take_turn(session, host)).now
     pool, placed, most = _decide(session, now, min(first, window), host, closed)
-    if most > first - BEHIND and window > first:
+    if most >= _alike(first) and window > first:
         pool, placed, most = _decide(session, now, window, host, closed)
     mine = [
         Choice(job_id=each.job.id, cards=each.cards, share=each.share)
@@ -85,7 +85,7 @@ def dispatch(
                 session, victim.job.id, victim.epoch, by=pool.reservation.job_id
             )
     claims = leases.claim(session, mine, host=host, device=device, lease_seconds=lease_seconds)
-    more = len(claims) < len(mine) or most >= window
+    more = len(claims) < len(mine) or most >= _alike(window)
     return Dispatch(claims, {each.host for each in placed} - {host}, more, most)
 
 
@@ -93,10 +93,16 @@ def _decide(
     session: Session, now: float, window: int, host: str, closed: Collection[int]
 ) -> tuple[Scheduler, list[Placement], int]:
     """The pool as it stands with what shall start in it, and how much one owner gets at most."""
-    pool = pool_state.load(session, now, window=window, me=host, closed=closed)
+    alike = _alike(window)
+    pool = pool_state.load(session, now, window=window, alike=alike, me=host, closed=closed)
     placed = list(pool.place(now, prefer=host))
     each_gets = Counter(each.job.owner for each in placed)
     return pool, placed, max(each_gets.values(), default=0)
+
+
+def _alike(window: int) -> int:
+    """How many jobs of one lane are read: where fewer start, the one after them has no room."""
+    return max(1, window - BEHIND + 1)
 
 
 def take_turn(session: Session, host: str) -> Turn:

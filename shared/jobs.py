@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, literal, tuple_, update
 from sqlmodel import Session, SQLModel, col, select
 
-from shared import db, events, leases, queue
+from shared import db, events, leases, pool_state, queue
+from shared.bulk import is_sqlite
 from shared.clock import db_now
 from shared.errors import AmbiguousJob, NotCancellable, NotQueued, NotRetryable, UnknownJob
 from shared.people.actors import Actor
@@ -15,9 +16,6 @@ from shared.queueing import Request, submit_many
 from shared.specs import parse_spec
 from shared.submission import AnySpec
 from shared.tables import Attempt, Event, Job, JobDependency, JobState, LogLine, MetricPoint
-
-#: Hints that one sweep sends again at most.
-_REHINTED = 8
 
 
 def submit(spec: AnySpec, *, actor: Actor, **asked: Any) -> Job:
@@ -202,25 +200,25 @@ def history(session: Session, job_id: str) -> list[Event]:
 
 
 def rehint(older_than: float) -> list[str]:
-    """Hint again queued jobs whose last hint is this many seconds old; return their ids.
+    """Hint again a queued job whose last hint is this many seconds old; return its id.
 
-    A few at a time: a hint makes a host look at the whole queue, however long that is.
+    One is enough, since a hint makes a host look at the whole queue, and one of each owner's first
+    is looked for: all others wait behind those.
     """
     table = SQLModel.metadata.tables["job"]
-    old = select(table.c.id).where(
-        leases.is_ready(table.c), table.c.hinted_at < db_now() - older_than
-    )
     with db.writing() as session:
+        first = pool_state.heads(1, (table.c.id, table.c.hinted_at), sqlite=is_sqlite(session))
+        waiting = first.subquery("waiting").c
+        old = select(waiting.id).where(waiting.hinted_at < db_now() - older_than).limit(1)
         stale = session.connection().execute(
             update(table)
-            .where(table.c.id.in_(old.limit(_REHINTED)), leases.is_ready(by_id=True))
+            .where(table.c.id.in_(old), leases.is_ready(by_id=True))
             .values(hinted_at=db_now())
             .returning(table.c.id)
         )
         found = [row.id for row in stale]
     for job_id in found:
-        if not queue.hint(job_id):
-            break
+        queue.hint(job_id)
     return found
 
 

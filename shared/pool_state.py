@@ -1,6 +1,6 @@
 """The pool as the scheduler sees it, read from the database in one round trip."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -8,7 +8,9 @@ from sqlalchemy import (
     Float,
     Integer,
     String,
+    Text,
     bindparam,
+    cast,
     exists,
     func,
     literal_column,
@@ -61,15 +63,17 @@ def load(
     now: float,
     *,
     window: int,
+    alike: int | None = None,
     me: str = "",
     closed: Collection[int] = (),
 ) -> Scheduler:
     """A scheduler over the pool as it stands.
 
-    `window` is how many ready jobs of each owner are looked at; `closed` are cards of host `me`
-    that it found taken by something outside the pool.
+    `window` is how many ready jobs of each owner are looked at, and at least so many `alike` of
+    them are read: of one lane, where the others cannot start before these. `closed` are cards of
+    host `me` that it found taken by something outside the pool.
     """
-    asked = _questions(window, settings().half_life_hours, is_sqlite(session))
+    asked = _questions(window, alike or window, settings().half_life_hours, is_sqlite(session))
     found, limits, shares, spent, running, waiting = asked.ask(
         session, heard=now - settings().lease_seconds, me=me, since=now - BUDGET_SECONDS
     )
@@ -88,9 +92,10 @@ def load(
 
 
 @cache
-def _questions(window: int, half_life_hours: float, sqlite: bool) -> Questions:
+def _questions(window: int, alike: int, half_life_hours: float, sqlite: bool) -> Questions:
     """What a look asks; the half-life is written into it."""
-    return Questions(_hosts(), _LIMITS, _shares(), _spent(), _RUNS, _ready(window, sqlite))
+    ready = _ready(window, alike, sqlite)
+    return Questions(_hosts(), _LIMITS, _shares(), _spent(), _RUNS, ready)
 
 
 def _hosts() -> Any:
@@ -140,27 +145,59 @@ def _running(row: Any, made: dict[Any, Shape]) -> Running:
 
 
 @cache
-def _ready(window: int, sqlite: bool) -> Any:
-    """The first `window` ready jobs of each owner, in the owner's order.
+def _ready(window: int, alike: int, sqlite: bool) -> Any:
+    """The first `window` ready jobs of each owner; of one lane the first `alike`.
 
-    One index probe an owner, however many jobs are queued.
+    On SQLite, where they travel nowhere, all of a lane.
+    """
+    if sqlite or alike >= window:
+        return heads(window, _ASKED, sqlite=sqlite)
+    return heads(window, _ASKED, sqlite=sqlite, of_them=lambda first: _few_of_each(first, alike))
+
+
+def heads(
+    window: int,
+    columns: Sequence[Any],
+    *,
+    sqlite: bool,
+    of_them: Callable[[Any], Any] = lambda first: first,
+) -> Any:
+    """SQL: columns of the first `window` ready jobs of each owner, in the owner's order.
+
+    One index probe an owner, however many jobs are queued. PostgreSQL takes of each owner's what
+    `of_them` makes of them.
     """
     inner = _TABLES["job"].alias("inner_job")
     job = inner.c
-    order = (job.priority.desc(), job.created_at, job.id)
     first = (
         select(job.id)
         .where(job.project == _SHARE.project, job.user == _SHARE.user, is_ready(job))
-        .order_by(*order)
+        .order_by(*_order(job))
         # A literal: behind a parameter PostgreSQL takes the window for a tenth of the queue and
         # sorts it, instead of reading the first entries of the index.
         .limit(literal_column(str(int(window)), Integer))
+        .correlate(_SHARE.user.table)
     )
     if sqlite:
-        chosen = _JOB.id.in_(first.correlate(_SHARE.user.table))
-        return select(*_ASKED).select_from(_SHARE.user.table.join(_JOB.id.table, chosen))
-    heads = first.with_only_columns(*(job[column.name] for column in _ASKED)).lateral("heads")
-    return select(*heads.c).select_from(_SHARE.user.table.join(heads, true()))
+        chosen = _JOB.id.in_(first)
+        return select(*columns).select_from(_SHARE.user.table.join(_JOB.id.table, chosen))
+    asked = first.with_only_columns(*(job[column.name] for column in columns))
+    found = of_them(asked).lateral("heads")
+    return select(*found.c).select_from(_SHARE.user.table.join(found, true()))
+
+
+def _order(job: Any) -> tuple[Any, ...]:
+    """In which order an owner's jobs go."""
+    return (job.priority.desc(), job.created_at, job.id)
+
+
+def _few_of_each(first: Any, alike: int) -> Any:
+    """SQL: the first `alike` of each lane; the rest of a grid tells nothing more."""
+    job = first.subquery("firsts").c
+    lane = (job.gpus, job.vram_mb, cast(job.labels, Text), job.preemptible)
+    place = func.row_number().over(partition_by=lane, order_by=_order(job)).label("place")
+    placed = select(*job, place).subquery("placed").c
+    return select(*(placed[column.name] for column in job)).where(placed.place <= alike)
 
 
 _LIMITS = select(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select
+from sqlalchemy import bindparam, exists, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
@@ -38,8 +38,27 @@ def write(session: Session, rows: Sequence[Mapping[str, Any]], alike: Mapping[st
             session, "submitted", actor=alike["user"], jobs=made, at=alike["hinted_at"]
         )
     share = {"project": alike["project"], "user": alike["user"], **_UNUSED}
-    dialect = sqlite if is_sqlite(session) else postgresql
-    session.connection().execute(dialect.insert(_SHARE).values(share).on_conflict_do_nothing())
+    session.connection().execute(_opening(is_sqlite(session)), share)
+
+
+@cache
+def _opening(on_sqlite: bool) -> Any:
+    """SQL: the owner's account, made once; see `_unopened`."""
+    names = ["project", "user", *_UNUSED]
+    given = select(*(bindparam(name, type_=_SHARE.c[name].type).label(name) for name in names))
+    owner = given.subquery("owner").c
+    missing = select(*owner).where(_unopened(owner))
+    dialect = sqlite if on_sqlite else postgresql
+    return dialect.insert(_SHARE).from_select(names, missing).on_conflict_do_nothing()
+
+
+def _unopened(owner: Any) -> Any:
+    """SQL: the owner has no account yet.
+
+    Without this question ON CONFLICT waits for whoever changes the account, such as an end.
+    """
+    same = (_SHARE.c.project == owner.project, _SHARE.c.user == owner.user)
+    return ~exists().where(*same)
 
 
 @cache
@@ -52,7 +71,7 @@ def _at_once(columns: tuple[str, ...]) -> Any:
         postgresql.insert(_SHARE)
         .from_select(
             ["project", "user", *_UNUSED],
-            select(given.c.project, given.c.user, *unused).distinct(),
+            select(given.c.project, given.c.user, *unused).where(_unopened(given.c)).distinct(),
         )
         .on_conflict_do_nothing()
         .cte("shares")

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import text
 
 from pools import claim_next
 from processes import until
-from shared import base_models, datasets, db, jobs, leases, queueing, why
+from shared import base_models, datasets, db, jobs, leases, queue, queueing, why
 from shared.errors import (
     AmbiguousJob,
     InvalidSpec,
@@ -158,6 +159,20 @@ class TestSubmitting:
         finish(first, Outcome.FAILED)
         assert submit(TRAIN).name == "t"
 
+    @pytest.mark.parametrize("many", [1, 40])
+    def test_who_submits_does_not_wait_for_a_change_of_the_owners_account(
+        self, database: str, many: int
+    ) -> None:
+        if database == "sqlite":
+            pytest.skip("SQLite has one writer at a time")
+        submit(TRAIN)
+        specs = [parse_spec(TRAIN | {"name": f"n{number}"}) for number in range(many)]
+        request = queueing.Request(actor=Actor.admin("ann"))
+        with db.writing() as session, ThreadPoolExecutor(1) as others:
+            session.connection().execute(text("update share set used = 1"))
+            made = others.submit(queueing.submit_batch, specs, request)
+            assert len(made.result(timeout=60)) == many
+
     def test_the_same_idempotency_key_makes_one_job(self) -> None:
         first = submit(TRAIN, idempotency_key="once")
         assert submit(TRAIN, idempotency_key="once").id == first.id
@@ -195,6 +210,16 @@ class TestHandling:
         again = jobs.retry(job.id, actor=Actor.admin("bo"))
         assert (again.retry_of, again.spec, again.priority) == (job.id, job.spec, 7)
         assert again.state == JobState.QUEUED
+
+    def test_of_the_jobs_whose_hint_is_old_an_owners_first_is_hinted_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, _ = submit(TRAIN), submit(TRAIN | {"name": "second"})
+        hinted: list[str] = []
+        monkeypatch.setattr(queue, "hint", lambda job: hinted.append(job) or True)
+        assert jobs.rehint(3600.0) == hinted == []
+        assert jobs.rehint(-1.0) == hinted == [first.id]
+        assert jobs.rehint(3600.0) == []
 
     def test_jobs_are_found_by_id_prefix_or_name(self) -> None:
         job = submit(TRAIN)
