@@ -17,6 +17,7 @@ from playwright.sync_api import TimeoutError as Lost
 
 import filled
 import pools
+from benchmarks.chaos.servers import free_port
 from infra.local.pool import LocalPool
 from processes import until
 from shared import base_models, db, schema
@@ -128,6 +129,19 @@ def choose(page: Page, label: str, option: str, *, search: str = "") -> None:
     until(chosen, f"{option} is chosen")
 
 
+def write(page: Page, field: Locator, text: str) -> None:
+    """Fill in a field and leave it; what is typed while the page draws itself anew may be lost."""
+
+    def written() -> bool:
+        settled(page)
+        field.fill(text)
+        field.press("Tab")
+        settled(page)
+        return field.input_value() == text
+
+    until(written, f"{text} is written")
+
+
 def healthy(page: Page) -> None:
     """No exception box and no error message."""
     expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -154,13 +168,6 @@ def cell(page: Page, text: str) -> None:
 def badge(page: Page, text: str) -> Locator:
     """The badge with this word; its icon is text too."""
     return page.get_by_test_id("stMarkdown").filter(has_text=re.compile(rf"{text}$")).first
-
-
-def free_port() -> int:
-    """A port that nothing listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -195,16 +202,19 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def working(
-    browser: Browser, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Visitor]:
     """A real pool (broker, worker, dashboard) with one base registered and nothing else."""
-    pools.use(monkeypatch, tmp_path / "home", user=filled.USER)
-    schema.upgrade()
-    with db.writing() as session:
-        base_models.register(session, "tiny", str(tiny_llama), actor=Actor.admin(filled.USER))
-    with LocalPool() as pool:
-        assert pool.url is not None
-        yield Visitor(browser, pool.url)
-    pools.forget()
+    # A port of its own: another process of the tests may run a pool too.
+    home, port = tmp_path_factory.mktemp("working"), str(free_port())
+    with pytest.MonkeyPatch.context() as patch:
+        pools.use(patch, home, dashboard_port=port, user=filled.USER)
+        schema.upgrade()
+        with db.writing() as session:
+            base_models.register(session, "tiny", str(tiny_llama), actor=Actor.admin(filled.USER))
+        with LocalPool() as pool:
+            assert pool.url is not None
+            yield Visitor(browser, pool.url)
+        pools.forget()

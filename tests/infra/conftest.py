@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import pools
+from benchmarks.chaos.servers import free_port
 from processes import processes
 
 __all__ = ["processes"]
@@ -16,6 +17,7 @@ __all__ = ["processes"]
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """This process's data folder, empty; gone after the test."""
     with tempfile.TemporaryDirectory(prefix="graft-", ignore_cleanup_errors=True) as name:
-        pools.use(monkeypatch, Path(name))
+        # A port of its own: another process of the tests may run a pool too.
+        pools.use(monkeypatch, Path(name), dashboard_port=str(free_port()))
         yield Path(name)
         pools.forget()

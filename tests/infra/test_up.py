@@ -53,15 +53,9 @@ def test_up_starts_a_pool_once_and_ctrl_c_ends_all_of_it(home: Path, processes: 
     assert settings().broker is None
 
 
-def test_killing_up_leaves_no_process(home: Path, processes: Processes) -> None:
-    pool = _up(processes, home)
-    family = _family(pool)
-    pool.kill()
-    until(lambda: all(gone(pid) for pid in family), "every process of the pool is gone")
-    until(lambda: mentioning(str(home)) == [], "nothing else names the data folder")
-
-
-def test_a_killed_part_is_started_again(home: Path, processes: Processes) -> None:
+def test_a_killed_part_is_started_again_and_killing_up_leaves_no_process(
+    home: Path, processes: Processes
+) -> None:
     pool = _up(processes, home)
     parts = psutil.Process(pool.pid).children()
     for part in parts:
@@ -73,6 +67,7 @@ def test_a_killed_part_is_started_again(home: Path, processes: Processes) -> Non
         return len(alive) == 3
 
     until(all_back, "broker, worker and dashboard run again")
-    pool.send_signal(signal.SIGTERM)
-    assert pool.wait(120) == 0
+    family = _family(pool)
+    pool.kill()
+    until(lambda: all(gone(pid) for pid in family), "every process of the pool is gone")
     until(lambda: mentioning(str(home)) == [], "nothing names the data folder any more")

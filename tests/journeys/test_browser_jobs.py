@@ -12,7 +12,18 @@ import filled
 from processes import until
 from shared import db, events, jobs
 from shared.tables import Attempt, JobState, LogLine, SavedView
-from visitors import ROW, Visitor, browser, confirm, heading, healthy, press, served, settled
+from visitors import (
+    ROW,
+    Visitor,
+    browser,
+    confirm,
+    heading,
+    healthy,
+    press,
+    served,
+    settled,
+    write,
+)  # fmt: skip
 
 __all__ = ["browser", "served"]
 
@@ -109,8 +120,7 @@ def test_a_saved_view_opens_the_same_rows_in_the_other_language(served: Visitor)
     page = served.open("/?state=succeeded&kind=fuse&columns=name&columns=priority", "zh")
     expect(page.get_by_text("第 1–2 条，共 2 条")).to_be_visible()
     press(page, "视图")
-    page.get_by_label("视图名称").fill("fusions that went well")
-    page.get_by_label("视图名称").press("Enter")
+    write(page, page.get_by_label("视图名称"), "fusions that went well")
     press(page, "保存视图")
     until(lambda: bool(kept()), "the view is saved")
     other = served.open("/", "en")
@@ -138,8 +148,7 @@ def test_progress_and_the_log_go_on_by_themselves_and_survive_a_reload(served: V
     expect(page.get_by_text("half of it is done")).to_be_visible()
     page.reload()
     expect(page.get_by_text("training · 60 / 100 steps")).to_be_visible()
-    page.get_by_role("textbox", name="Search the log").fill("HALF")
-    page.get_by_role("textbox", name="Search the log").press("Enter")
+    write(page, page.get_by_role("textbox", name="Search the log"), "HALF")
     expect(page.get_by_text("The last 1 lines that hold it, of 31")).to_be_visible()
     settled(page)
     with page.expect_download() as download:

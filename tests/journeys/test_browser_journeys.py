@@ -14,7 +14,18 @@ from shared import base_models, db, votes
 from shared.storage import seal, store
 from shared.tables import Adapter
 from tiny_bases import write_adapter
-from visitors import PATIENCE, Visitor, badge, browser, choose, heading, healthy, press, working
+from visitors import (
+    PATIENCE,
+    Visitor,
+    badge,
+    browser,
+    choose,
+    heading,
+    healthy,
+    press,
+    working,
+    write,
+)  # fmt: skip
 
 __all__ = ["browser", "working"]
 
@@ -33,9 +44,7 @@ def _upload(page: Page, file: Path, kind: str) -> None:
 
 
 def _type(page: Page, label: str, value: str) -> None:
-    field = page.get_by_label(re.compile(rf"^{label}")).first
-    field.fill(value)
-    field.press("Tab")
+    write(page, page.get_by_label(re.compile(rf"^{label}")).first, value)
 
 
 def _follow(page: Page, name: str) -> None:
@@ -125,19 +134,22 @@ def test_three_adapters_are_compared_read_by_flips_exported_and_voted_on(
 ) -> None:
     made = _three_adapters(tiny_llama)
     words = ("river", "fox", "dog", "sea", "Paris", "brown", "quick", "lazy")
-    quiz = [{"prompt": f"Say {n}", "choices": [words[n % 8], words[(n + 1 + n // 8) % 8]],
-             "answer": n % 2, "lang": "en"} for n in range(24)]  # fmt: skip
+    riddles = [{"prompt": f"Say {n}", "choices": [words[n % 8], words[(n + 1 + n // 8) % 8]],
+                "answer": n % 2, "lang": "en"} for n in range(24)]  # fmt: skip
     tell = [{"prompt": f"Tell {n}", "references": ["told"], "lang": "en"} for n in range(4)]
     page = working.open("/")
-    for name, items in (("quiz", quiz), ("tell", tell)):
+    for name, items in (("riddles", riddles), ("tell", tell)):
         file = tmp_path / f"{name}.jsonl"
         file.write_text("".join(json.dumps(item) + "\n" for item in items))
         _upload(page, file, "benchmark")
     page = working.open("/submit?kind=evaluate")
     heading(page, "New job")
+    # What this person filled in before is kept for them.
+    press(page, "Start over")
+    expect(page.get_by_test_id("stMultiSelect").get_by_text("sayer")).to_have_count(0)
     _type(page, "Comparison name", "three")
     choose(page, "Base model", "tiny")
-    for label, names in (("^Adapters", made), ("^Benchmarks", ["quiz", "tell"])):
+    for label, names in (("^Adapters", made), ("^Benchmarks", ["riddles", "tell"])):
         for name in names:
             choose(page, label, name)
             page.keyboard.press("Escape")

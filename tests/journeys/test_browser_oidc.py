@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import pools
+from benchmarks.chaos.servers import free_port
 from shared import db, schema
 from shared.config import settings
 from shared.people import accounts
 from shared.people.actors import Actor, Role
-from visitors import Visitor, browser, free_port, heading, healthy, press, running
+from visitors import Visitor, browser, heading, healthy, press, running
 
 __all__ = ["browser"]
 

@@ -23,6 +23,7 @@ from visitors import (
     press,
     settled,
     working,
+    write,
 )  # fmt: skip
 
 __all__ = ["browser", "working"]
@@ -54,6 +55,7 @@ def test_two_arms_answer_side_by_side_are_voted_on_kept_and_stopped(
     page.keyboard.press("Escape")
     press(page, "Start the session")
     expect(page.get_by_text("The arms are loaded")).to_be_visible(timeout=2 * PATIENCE)
+    settled(page)
     field = page.get_by_test_id("stChatInputTextArea")
     field.fill("Name the capital of France.")
     field.press("Enter")
@@ -68,9 +70,7 @@ def test_two_arms_answer_side_by_side_are_voted_on_kept_and_stopped(
     expect(page.get_by_text("Votes (1)")).to_be_visible()
     settled(page)
     page.get_by_role("button", name="Save as feedback").last.click()
-    answer = page.get_by_label("Answer", exact=True)
-    answer.fill("Paris.")
-    answer.press("Tab")
+    write(page, page.get_by_label("Answer", exact=True), "Paris.")
     press(page, "Propose")
     expect(page.get_by_text("Proposed to notes.")).to_be_visible()
     press(page, "Stop")

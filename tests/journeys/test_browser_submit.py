@@ -7,7 +7,7 @@ import filled
 from processes import until
 from shared import db, jobs, saved_specs
 from shared.errors import Language
-from visitors import Visitor, browser, choose, heading, healthy, press, served, settled
+from visitors import Visitor, browser, choose, heading, healthy, press, served, settled, write
 
 __all__ = ["browser", "served"]
 
@@ -33,8 +33,7 @@ def test_a_job_is_planned_then_submitted(
     ):
         choose(page, label, value)
     field = page.get_by_role("textbox", name={"en": "Adapter name", "zh": "适配器名"}[language])
-    field.fill(name)
-    field.press("Enter")
+    write(page, field, name)
     expect(page.get_by_test_id("stCode")).to_contain_text(f"--name={name}")
     press(page, plan)
     expect(page.get_by_text(place)).to_be_visible()
@@ -55,15 +54,13 @@ def test_a_job_is_cloned_changed_found_again_after_a_reload_and_saved(served: Vi
     heading(page, "New job")
     name = page.get_by_role("textbox", name="Adapter name")
     expect(name).to_have_value("native-2")
-    page.get_by_role("spinbutton", name="Rank").fill("5")
-    page.get_by_role("spinbutton", name="Rank").press("Enter")
+    write(page, page.get_by_role("spinbutton", name="Rank"), "5")
     expect(page.get_by_test_id("stCode")).to_contain_text("--rank=5")
     page.reload()
     expect(name).to_have_value("native-2")
     expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("5")
     press(page, "Saved specs")
-    page.get_by_role("textbox", name="Name", exact=True).fill("rank five")
-    page.get_by_role("textbox", name="Name", exact=True).press("Enter")
+    write(page, page.get_by_role("textbox", name="Name", exact=True), "rank five")
     press(page, "Save the form")
     until(lambda: "rank five" in _saved(), "the spec is saved")
     page.keyboard.press("Escape")
@@ -85,9 +82,7 @@ def test_several_values_become_a_grid_whose_jobs_are_listed_together(served: Vis
     page.get_by_role("combobox", name="字段").wait_for()
     choose(page, "字段", "秩 · rank", search="rank")
     page.keyboard.press("Escape")
-    values = page.get_by_role("textbox", name="秩的取值")
-    values.fill("2，4")
-    values.press("Enter")
+    write(page, page.get_by_role("textbox", name="秩的取值"), "2，4")
     expect(page.get_by_test_id("stCode")).to_contain_text("--sweep=rank=2,4")
     press(page, "提交 2 个任务")
     page.get_by_role("link", name="查看全部").click()
