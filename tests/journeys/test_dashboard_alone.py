@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chaos.servers import free_port
+
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 #: Seconds; reached only by a failure.
 PATIENCE = 180.0
@@ -33,11 +35,12 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 shutil.copytree(path, source / name)
             else:
                 shutil.copy(path, source)
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    # This environment's pip installs into that one, which needs none of its own.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     (install,) = re.findall(r"^RUN --mount\S+ pip (install .+)$", IMAGE, re.MULTILINE)
     words = install.replace("'", "").split()
     done = subprocess.run(
-        [folder / "venv/bin/pip", *words, "--quiet", "--no-compile"],
+        [*pip(folder / "venv"), *words, "--quiet", "--no-compile"],
         cwd=source,
         capture_output=True,
         text=True,
@@ -47,10 +50,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "venv" / "bin"
 
 
-@pytest.fixture
-def environment(alone: Path, tmp_path: Path) -> dict[str, str]:
+def pip(environment: Path) -> list[str | Path]:
+    return [sys.executable, "-m", "pip", "--python", environment / "bin" / "python"]
+
+
+@pytest.fixture(scope="module")
+def environment(alone: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What `graft` is told there; its data folder has tables."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
-    return kept | {"PATH": f"{alone}:/usr/bin:/bin", "GRAFT_HOME": str(tmp_path / "home")}
+    home = str(tmp_path_factory.mktemp("home"))
+    made = kept | {"PATH": f"{alone}:/usr/bin:/bin", "GRAFT_HOME": home}
+    assert graft(made, "db", "upgrade").returncode == 0
+    return made
 
 
 def graft(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +77,7 @@ def graft(environment: dict[str, str], *words: str) -> subprocess.CompletedProce
 
 
 def test_the_environment_is_sound_and_has_no_torch(alone: Path) -> None:
-    subprocess.run([alone / "pip", "check"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*pip(alone.parent), "check"], check=True, stdout=subprocess.DEVNULL)
     look = "from importlib.util import find_spec; print(find_spec('torch'), find_spec('peft'))"
     found = subprocess.run(
         [alone / "python", "-c", look], cwd=alone, capture_output=True, text=True, check=True
@@ -74,14 +85,14 @@ def test_the_environment_is_sound_and_has_no_torch(alone: Path) -> None:
     assert found.stdout.split() == ["None", "None"]
 
 
-@pytest.fixture
-def served(environment: dict[str, str], free_tcp_port: int) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def served(environment: dict[str, str]) -> Iterator[str]:
     """The address of a dashboard that is up."""
-    assert graft(environment, "db", "upgrade").returncode == 0
-    environment["GRAFT_DASHBOARD_PORT"] = str(free_tcp_port)
-    address = f"http://127.0.0.1:{free_tcp_port}"
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    told = environment | {"GRAFT_DASHBOARD_PORT": str(port)}
     with subprocess.Popen(
-        ["graft", "dashboard"], env=environment, cwd=environment["HOME"], process_group=0
+        ["graft", "dashboard"], env=told, cwd=environment["HOME"], process_group=0
     ) as server:
         try:
             deadline = time.monotonic() + PATIENCE
@@ -123,7 +134,6 @@ def test_the_same_process_answers_the_installed_client(
 
 
 def test_the_first_page_draws_without_torch(alone: Path, environment: dict[str, str]) -> None:
-    assert graft(environment, "db", "upgrade").returncode == 0
     script = """
 import dashboard, pathlib, sys
 from streamlit.testing.v1 import AppTest
