@@ -18,6 +18,8 @@ INSTALL = $(BIN)/python -m pip install $(QUIET) --no-compile --constraint requir
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 SLOW := journey or chaos or browser
+# Where those are; the others need not be imported to be left out.
+SLOW_TESTS := tests/journeys tests/chaos tests/infra/test_up.py
 
 .PHONY: demo up real test lint style types fast-tests slow-tests screenshots venv lock clean
 .DEFAULT_GOAL := demo
@@ -63,7 +65,7 @@ fast-tests: $(VENV)/.installed-test
 # tests/streams.py says what runs beside what.
 slow-tests: $(VENV)/.installed-test
 	$(call timed,journeys and chaos and browser,$(BIN)/pytest -n 2 --dist loadfile -m '$(SLOW)' \
-		--durations 12)
+		--durations 12 $(SLOW_TESTS))
 
 screenshots: $(VENV)/.installed-test
 	@PYTHONPATH=.:tests $(BIN)/python tests/screenshots.py

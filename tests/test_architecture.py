@@ -99,6 +99,19 @@ def test_a_module_says_what_it_is_for_and_is_short(path: Path) -> None:
     assert not drawers & set(path.stem.split("_"))
 
 
+def test_slow_tests_are_where_make_looks_for_them() -> None:
+    found = re.search(r"^SLOW_TESTS := (.+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    assert found is not None
+    slow = re.compile(r"\bmark\.(journey|chaos|browser)\b")
+    marked = [
+        _name(path)
+        for path in (CHECKOUT / "tests").rglob("*.py")
+        if slow.search(path.read_text("utf-8"))
+    ]
+    assert marked
+    assert [name for name in marked if not name.startswith(tuple(found[1].split()))] == []
+
+
 def test_no_file_names_a_machine_or_a_registry() -> None:
     ours = re.compile(
         "|".join(
