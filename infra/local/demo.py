@@ -83,10 +83,10 @@ def enter(starter: dict[str, Any]) -> Cast:
         both=names["starter-mixed"],
         prompts=names["starter-prompts"],
         benchmarks=[names[name] for name in starter["benchmarks"]],
-        training={"rank": 8, "epochs": 2, "learning_rate": 3e-3, "max_length": 256},
-        native={"epochs": 1.5},
+        training={"rank": 8, "epochs": 1.25, "learning_rate": 3e-3, "max_length": 256},
+        native={"epochs": 1.0},
         fusion={"weights": [1.0, 1.0]},
-        refresh={"max_new_tokens": 48, "rows": 1200},
+        refresh={"max_new_tokens": 48, "rows": 900, "epochs": 2.0},
         evaluation={"max_new_tokens": 48},
     )
 

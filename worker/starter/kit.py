@@ -11,9 +11,9 @@ from pathlib import Path
 from shared.starter import lexicon
 from shared.starter.world import World
 from shared.templates import wordings
-from worker.starter.bases import RECIPES, BaseRecipe
 from worker.starter.files import Sizes, write_benchmarks, write_datasets
 from worker.starter.prose import documents
+from worker.starter.recipes import RECIPES, BaseRecipe
 from worker.starter.workshop import make_bases
 
 

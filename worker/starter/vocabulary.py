@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from typing import Literal
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from shared.starter.sentences import JOINERS
-
-TokenizerKind = Literal["bytes", "characters"]
+from worker.starter.recipes import TokenizerKind
 
 BOS, EOS, PAD, UNKNOWN = "<s>", "</s>", "<pad>", "<unk>"
 SPECIAL = [BOS, EOS, PAD, UNKNOWN]

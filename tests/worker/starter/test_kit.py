@@ -9,10 +9,9 @@ import torch
 from shared import base_models
 from shared.orders import BaseFiles
 from worker.checkpoints import load_base
-from worker.starter import workshop
-from worker.starter.bases import RECIPES
 from worker.starter.files import Sizes
 from worker.starter.kit import Kit, KitRecipe, digest, starter_kit
+from worker.starter.recipes import RECIPES
 
 SMALL = KitRecipe(
     sizes=Sizes(documents=300, rows=30, prompts=20, items=10),
@@ -31,7 +30,7 @@ def kit(home: Path) -> Kit:
 
 
 def test_a_second_call_makes_nothing(kit: Kit, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(workshop, "make_base")
+    monkeypatch.delattr("worker.starter.kit.make_bases")
     assert starter_kit(home, SMALL) == kit
 
 
