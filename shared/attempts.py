@@ -29,6 +29,7 @@ from shared.claims import Choice
 from shared.clock import db_now
 from shared.config import settings
 from shared.tables import Outcome
+from shared.trips import in_one_trip
 
 _TABLES = SQLModel.metadata.tables
 _JOB, _ATTEMPT, _SHARE = _TABLES["job"].c, _TABLES["attempt"], _TABLES["share"]
@@ -57,7 +58,7 @@ def begin(
     rows = [{"job_id": each.job_id, "cards": list(each.cards), "share": each.share}
             for each in choices.values()]  # fmt: skip
     given = {"given_rows": as_text(rows), "device": device}
-    return list(session.connection().execute(_beginning(claim), values | given))
+    return in_one_trip(session, [_beginning(claim)], values | given)[0]
 
 
 @cache

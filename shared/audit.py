@@ -8,8 +8,7 @@ make the whole pool wait in one line.
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ from shared.tables import Event, EventSeal
 
 #: Events sealed in one transaction, and rows verified in one read.
 BATCH = 2000
-#: Links after which a sealing thread lets others of its process run: a host has jobs to start.
+#: Links after which a sealing thread lets others of its process run.
 _BREATH = 32
 #: Made once: `json.dumps` with arguments makes one for each call.
 _written = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
@@ -59,9 +58,11 @@ class Sealer:
     """Seals committed events; the pool's leader holds one for as long as it leads.
 
     Two leaders at once cannot fork the chain: a position is a primary key, so the second fails.
+    `give_way` is called every few links, for whatever else the process has to do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, give_way: Callable[[], object] = lambda: None) -> None:
+        self._give_way = give_way
         #: Every event up to this number is sealed; 0 lets a new leader look at all of them.
         self._done = 0
 
@@ -94,7 +95,7 @@ class Sealer:
             previous = link(event, previous)
             rows.append(seal | {"hash": previous})
             if position % _BREATH == 0:
-                time.sleep(0.0005)
+                self._give_way()
         if rows:
             with db.writing() as session:
                 insert_rows(session, SQLModel.metadata.tables["eventseal"], rows)

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlmodel import Session
 
 from shared.copying import copy_rows, json_text
+from shared.trips import in_one_trip
 
 #: Rows from which on COPY, which takes two round trips more, is quicker than an INSERT.
 _COPIED = 32
@@ -132,10 +133,29 @@ class Questions:
 
     def ask(self, session: Session, **values: Any) -> list[list[Any]]:
         """The rows of each query, with its columns as attributes; `values` of parameters."""
-        connection = session.connection()
         if is_sqlite(session):
-            return [list(connection.execute(query, values)) for query in self._queries]
-        answers = connection.execute(self._folded, values).one()
+            return self._one_by_one(session, values)
+        return self._unfolded(session.connection().execute(self._folded, values).one())
+
+    def ask_after(
+        self, session: Session, before: Any, **values: Any
+    ) -> tuple[Any, list[list[Any]]]:
+        """The row of a SELECT that is sent first, in the same round trip, and what `ask` returns.
+
+        The server begins with these queries when that is done, with a lock taken by it for one.
+        """
+        if is_sqlite(session):
+            return session.connection().execute(before, values).one(), self._one_by_one(
+                session, values
+            )
+        [first], [answers] = in_one_trip(session, (before, self._folded), values)
+        return first, self._unfolded(answers)
+
+    def _one_by_one(self, session: Session, values: dict[str, Any]) -> list[list[Any]]:
+        connection = session.connection()
+        return [list(connection.execute(query, values)) for query in self._queries]
+
+    def _unfolded(self, answers: Sequence[Any]) -> list[list[Any]]:
         return [
             list(map(row._make, _read(text))) if text else []
             for row, text in zip(self._rows, answers, strict=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy import JSON, Table
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
+
+from shared.trips import told
 
 #: What stands for itself only behind a backslash, in COPY's text format.
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -39,15 +40,10 @@ def copy_rows(
     names = [*rows[0], *alike]
     quoted = connection.dialect.identifier_preparer.quote
     into = f"COPY {quoted(table.name)} ({', '.join(map(quoted, names))}) FROM STDIN"
-    dbapi = connection.dialect.loaded_dbapi
     try:
-        with cursor.copy(into) as copying:
+        with told(connection.dialect), cursor.copy(into) as copying:
             for first in range(0, len(rows), _PART):
                 copying.write(_lines(table, rows[first : first + _PART], alike))
-    except dbapi.Error as problem:
-        raise DBAPIError.instance(
-            into, None, problem, dbapi.Error, dialect=connection.dialect
-        ) from problem
     finally:
         cursor.close()
 

@@ -50,6 +50,9 @@ class Turn:
     #: What its row says of cards that cannot be used, and of bases it has at hand.
     closed: list[int]
     bases: list[str]
+    #: The pool, with the first so many jobs of each owner.
+    pool: list[list[Any]]
+    first: int
 
 
 def dispatch(
@@ -70,10 +73,15 @@ def dispatch(
     `closed` are cards that something outside the pool holds. Where the first job does not fit, the
     jobs that have to give way to it are asked to. `turn` is what `take_turn` gave, if it was asked.
     """
-    now = (turn or take_turn(session, host)).now
-    pool, placed, most = _decide(session, now, min(first, window), host, closed)
+    turn = turn or take_turn(session, host, first=min(first, window))
+    now, first = turn.now, turn.first
+    pool = pool_state.pool_of(turn.pool, now, me=host, closed=closed)
+    placed, most = _decide(pool, now, host)
     if most >= _alike(first) and window > first:
-        pool, placed, most = _decide(session, now, window, host, closed)
+        pool = pool_state.load(
+            session, now, window=window, alike=_alike(window), me=host, closed=closed
+        )
+        placed, most = _decide(pool, now, host)
     mine = [
         Choice(job_id=each.job.id, cards=each.cards, share=each.share)
         for each in placed
@@ -89,15 +97,11 @@ def dispatch(
     return Dispatch(claims, {each.host for each in placed} - {host}, more, most)
 
 
-def _decide(
-    session: Session, now: float, window: int, host: str, closed: Collection[int]
-) -> tuple[Scheduler, list[Placement], int]:
-    """The pool as it stands with what shall start in it, and how much one owner gets at most."""
-    alike = _alike(window)
-    pool = pool_state.load(session, now, window=window, alike=alike, me=host, closed=closed)
+def _decide(pool: Scheduler, now: float, host: str) -> tuple[list[Placement], int]:
+    """What shall start in the pool as it stands, and how much one owner gets at most."""
     placed = list(pool.place(now, prefer=host))
     each_gets = Counter(each.job.owner for each in placed)
-    return pool, placed, max(each_gets.values(), default=0)
+    return placed, max(each_gets.values(), default=0)
 
 
 def _alike(window: int) -> int:
@@ -105,14 +109,15 @@ def _alike(window: int) -> int:
     return max(1, window - BEHIND + 1)
 
 
-def take_turn(session: Session, host: str) -> Turn:
-    """Wait for whoever is deciding; the database's time once it is our turn.
+def take_turn(session: Session, host: str, *, first: int = FIRST) -> Turn:
+    """Wait for whoever is deciding; the database's time once it is our turn, and the pool then.
 
     A decider that hangs loses its transaction after 10 s.
     """
-    statement = _turn(is_sqlite(session))
-    row = session.connection().execute(statement, {"me": host}).one()
-    return Turn(row.now, bool(row.accepting), row.closed or [], row.bases or [])
+    row, pool = pool_state.read_after(
+        session, _turn(is_sqlite(session)), window=first, alike=_alike(first), me=host
+    )
+    return Turn(row.now, bool(row.accepting), row.closed or [], row.bases or [], pool, first)
 
 
 @cache
@@ -126,9 +131,9 @@ def _turn(sqlite: bool) -> Any:
     if sqlite:  # a writing transaction is alone there anyway
         return select(db_now().label("now"), *told)
     return select(
-        func.set_config("idle_in_transaction_session_timeout", "10s", text("true")),
-        func.set_config("lock_timeout", "15s", text("true")),
-        func.pg_advisory_xact_lock(_PLANNING),
+        func.set_config("idle_in_transaction_session_timeout", "10s", text("true")).label("idle"),
+        func.set_config("lock_timeout", "15s", text("true")).label("patience"),
+        func.pg_advisory_xact_lock(_PLANNING).label("locked"),
         db_now().label("now"),
         *told,
     )

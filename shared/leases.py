@@ -54,7 +54,7 @@ RUNNING = literal_column(f"'{JobState.RUNNING}'", String)
 _OWNED = (_JOB.id, _JOB.epoch, _JOB.project, _JOB.user)
 
 
-def is_ready(job: Any = _JOB, *, by_id: bool = False) -> ColumnElement[bool]:
+def is_ready(job: Any = _JOB, *, by_id: bool = False, now: Any = None) -> ColumnElement[bool]:
     """SQL: this job may start now, were there room (`job`: the columns of an alias).
 
     The state is a literal: behind a parameter PostgreSQL, once it plans the statement for any
@@ -67,7 +67,7 @@ def is_ready(job: Any = _JOB, *, by_id: bool = False) -> ColumnElement[bool]:
     return and_(
         (func.coalesce(job.state, "") if by_id else job.state) == QUEUED,
         job.cancel_requested_at.is_(None),
-        job.not_before <= db_now(),
+        job.not_before <= (db_now() if now is None else now),
         ~unmet,
     )
 

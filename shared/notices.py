@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import func, select
 from sqlmodel import SQLModel
 
-from shared import db
+from shared import db, trips
 from shared.clock import db_now
 from shared.config import settings
 from shared.leases import RUNNING
@@ -32,8 +32,7 @@ def send(host: str | None = None) -> bool:
     if db.engine().dialect.name == "sqlite":
         return False
     values = {"lease": settings().lease_seconds} if host is None else {"host": host}
-    with db.short().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(_told(anybody=host is None), values)
+    trips.alone(db.short(), _told(anybody=host is None), values)
     return True
 
 

@@ -74,9 +74,26 @@ def load(
     host `me` that it found taken by something outside the pool.
     """
     asked = _questions(window, alike or window, settings().half_life_hours, is_sqlite(session))
-    found, limits, shares, spent, running, waiting = asked.ask(
-        session, heard=now - settings().lease_seconds, me=me, since=now - BUDGET_SECONDS
-    )
+    return pool_of(asked.ask(session, **_values(me)), now, me=me, closed=closed)
+
+
+def read_after(
+    session: Session, before: Any, *, window: int, alike: int, me: str
+) -> tuple[Any, list[list[Any]]]:
+    """The row of a SELECT, which may name `me`, and then what `pool_of` takes: one round trip."""
+    asked = _questions(window, alike, settings().half_life_hours, is_sqlite(session))
+    return asked.ask_after(session, before, **_values(me))
+
+
+def _values(me: str) -> dict[str, Any]:
+    return {"lease": settings().lease_seconds, "me": me, "budget": BUDGET_SECONDS}
+
+
+def pool_of(
+    answers: list[list[Any]], now: float, *, me: str = "", closed: Collection[int] = ()
+) -> Scheduler:
+    """A scheduler over what was read; the parameters are those of `load`."""
+    found, limits, shares, spent, running, waiting = answers
     pool = Scheduler(
         [_host(row, me, closed) for row in found if row.trouble is None or row.name == me],
         rules=rules(limits),
@@ -104,7 +121,7 @@ def _hosts() -> Any:
     Those in trouble are left out by the caller: a JSON column holds a null of its own, which SQL's
     IS NULL does not see.
     """
-    alive = (_HOST.heartbeat_at > bindparam("heard", type_=Float(53))) | (
+    alive = (_HOST.heartbeat_at > db_now() - bindparam("lease", type_=Float(53))) | (
         _HOST.name == bindparam("me", type_=String)
     )
     told = (_HOST.name, _HOST.device, _HOST.cards, _HOST.labels, _HOST.bases, _HOST.closed)
@@ -169,9 +186,11 @@ def heads(
     """
     inner = _TABLES["job"].alias("inner_job")
     job = inner.c
+    # Asked once, not for each row: its seconds are made of PostgreSQL's slow exact numbers.
+    ready = is_ready(job, now=select(db_now()).scalar_subquery())
     first = (
         select(job.id)
-        .where(job.project == _SHARE.project, job.user == _SHARE.user, is_ready(job))
+        .where(job.project == _SHARE.project, job.user == _SHARE.user, ready)
         .order_by(*_order(job))
         # A literal: behind a parameter PostgreSQL takes the window for a tenth of the queue and
         # sorts it, instead of reading the first entries of the index.
@@ -235,7 +254,7 @@ def _spent() -> Any:
         select(_JOB.user, func.sum(_ATTEMPT.gpu_seconds).label("spent"))
         .join_from(_ATTEMPT.job_id.table, _JOB.id.table, _ATTEMPT.job_id == _JOB.id)
         .where(
-            _ATTEMPT.started_at > bindparam("since", type_=Float(53)),
+            _ATTEMPT.started_at > db_now() - bindparam("budget", type_=Float(53)),
             exists().where(_LIMIT.gpu_hours.is_not(None)),
         )
         .group_by(_JOB.user)

@@ -15,6 +15,7 @@ from shared.dispatch import BEHIND, FIRST, dispatch, take_turn
 from shared.donors import base_of
 from worker import adoption, registration, room, sweeper
 from worker.cards import Cards, release
+from worker.courtesy import Looking
 from worker.devices import Devices, find_devices
 from worker.ends import Ends
 from worker.idling import Held, Idling
@@ -36,6 +37,7 @@ class HostAgent:
         self.runners = runners or Runners()
         self.stopping = threading.Event()
         self._look = threading.Event()
+        self._looking = Looking()
         self._slots = threading.Condition()
         self._busy: list[Supervisor] = []
         self._cards = Cards(self.devices)
@@ -77,7 +79,11 @@ class HostAgent:
     def _work(self) -> None:
         loops = [
             threading.Thread(target=self._renew_leases, name="renew"),
-            threading.Thread(target=sweeper.sweep_until, args=(self.stopping,), name="sweep"),
+            threading.Thread(
+                target=sweeper.sweep_until,
+                args=(self.stopping, self._looking.give_way),
+                name="sweep",
+            ),
         ]
         for loop in loops:
             loop.start()
@@ -149,9 +155,10 @@ class HostAgent:
                 # Those whose end was committed together leave together: one look for all of them.
                 self._slots.wait_for(self._all_have_left, _LEAVING_SECONDS)
             try:
-                # Nobody waits for a look that nobody asked for, so it reads further.
-                while not self.stopping.is_set() and self._start_some(deep=not hinted):
-                    pass
+                with self._looking:
+                    # Nobody waits for a look that nobody asked for, so it reads further.
+                    while not self.stopping.is_set() and self._start_some(deep=not hinted):
+                        pass
             except (OperationalError, DBAPIError) as away:
                 logger.warning("database away: %s", away.orig)
             # The jitter keeps many hosts from asking in step.
@@ -167,20 +174,20 @@ class HostAgent:
         """
         if room.trouble() is not None:
             return False
+        closed = self._cards.taken(self._our_cards())
+        window = self._free() + BEHIND
+        first = window if deep else min(window, max(FIRST, self._most + BEHIND))
         with db.writing() as session:
-            turn = take_turn(session, settings().host_name)
+            turn = take_turn(session, settings().host_name, first=first)
             if not turn.accepting:
                 return False
-            closed = self._cards.taken(self._our_cards())
             registration.note_closed(session, turn.closed, closed)
-            window = self._free() + BEHIND
             found = dispatch(
                 session,
                 host=settings().host_name,
                 device=self.devices.device,
                 lease_seconds=settings().lease_seconds,
                 window=window,
-                first=window if deep else max(FIRST, self._most + BEHIND),
                 closed=closed,
                 turn=turn,
             )

@@ -5,7 +5,7 @@ import fcntl
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,8 +21,11 @@ logger = logging.getLogger(__name__)
 _LEADER = 0x6C656164
 
 
-def sweep_until(stop: threading.Event) -> None:
-    """Sweep every few seconds while this host is the leader, until told to stop."""
+def sweep_until(stop: threading.Event, give_way: Callable[[], object] = lambda: None) -> None:
+    """Sweep every few seconds while this host is the leader, until told to stop.
+
+    `give_way` is called now and then where it computes for long.
+    """
     collector = garbage.Collector()
     #: Since when the database has answered without a break.
     since = time.monotonic()
@@ -30,7 +33,7 @@ def sweep_until(stop: threading.Event) -> None:
         try:
             with _leadership() as leads:
                 if leads:
-                    _sweep_as_leader(stop, collector, since)
+                    _sweep_as_leader(stop, collector, since, audit.Sealer(give_way))
             collector.collect(leads=False)
         except (OperationalError, DBAPIError) as away:
             logger.warning("sweeper: database away: %s", away.orig)
@@ -38,14 +41,15 @@ def sweep_until(stop: threading.Event) -> None:
         stop.wait(settings().sweep_seconds)
 
 
-def _sweep_as_leader(stop: threading.Event, collector: garbage.Collector, since: float) -> None:
+def _sweep_as_leader(
+    stop: threading.Event, collector: garbage.Collector, since: float, sealer: audit.Sealer
+) -> None:
     """Sweep until the database goes away or the host stops.
 
     Nothing is expired before a whole lease of contact: after an outage every lease has run out,
     and their holders deserve the time to renew. A host that was in contact while another one led
     need not wait again: the last leader may be the very host that was lost.
     """
-    sealer = audit.Sealer()
     while not stop.is_set():
         with db.writing() as session:
             if time.monotonic() - since >= settings().lease_seconds:

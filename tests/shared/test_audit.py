@@ -42,6 +42,13 @@ def test_events_are_sealed_once_in_order_and_verify() -> None:
     assert (report.sealed, report.unsealed, report.broken) == (5, 0, None)
 
 
+def test_sealing_gives_way_every_few_links() -> None:
+    write(70)
+    gave_way: list[bool] = []
+    assert audit.Sealer(lambda: gave_way.append(True)).seal() == 70
+    assert len(gave_way) == 2
+
+
 def test_a_chain_longer_than_a_batch_is_sealed_and_verified(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
