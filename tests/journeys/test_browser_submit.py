@@ -1,5 +1,7 @@
 """Real clicks on the submit page: plan, submit, clone; what is filled in stays, and is saved."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -47,7 +49,9 @@ def test_a_job_is_planned_then_submitted(
     page.context.close()
 
 
-def test_a_job_is_cloned_changed_found_again_after_a_reload_and_saved(served: Visitor) -> None:
+def test_a_job_is_cloned_changed_found_again_after_a_reload_and_saved(
+    served: Visitor, tmp_path: Path
+) -> None:
     page = served.open(f"/job?id={_id('native')}")
     heading(page, "native")
     page.get_by_role("link", name="Clone and edit").click()
@@ -63,14 +67,50 @@ def test_a_job_is_cloned_changed_found_again_after_a_reload_and_saved(served: Vi
     write(page, page.get_by_role("textbox", name="Name", exact=True), "rank five")
     press(page, "Save the form")
     until(lambda: "rank five" in _saved(), "the spec is saved")
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as JSON").click()
     page.keyboard.press("Escape")
     press(page, "Start over")
     expect(name).to_have_value("")
     press(page, "Saved specs")
     press(page, "rank five")
     expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("5")
+    press(page, "Start over")
+    expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("8")
+    press(page, "Saved specs")
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    page.get_by_test_id("stFileUploader").locator("input").set_input_files(file)
+    expect(page.get_by_text("Filled in from native-2.json.")).to_be_visible()
+    expect(name).to_have_value("native-2")
+    expect(page.get_by_role("spinbutton", name="Rank")).to_have_value("5")
     healthy(page)
     assert served.outside == []
+    page.context.close()
+
+
+def test_each_use_of_an_adapter_opens_a_form_that_is_filled_in(served: Visitor) -> None:
+    page = served.open("/adapters")
+    wanted = {
+        "Evaluate it": "submit evaluate --base-model=tiny-llama --adapters=fused",
+        "Compare it with native, second": "--adapters=fused --adapters=native --adapters=second",
+        "Fuse it with others": "submit fuse --method weighted_sum --adapters=fused",
+        "Transfer it to another base": "submit fuse --method refresh --adapters=fused",
+    }
+    for link, command in wanted.items():
+        page.goto(f"{served.url}/adapters?name=fused")
+        heading(page, "fused")
+        press(page, "Use in…")
+        page.get_by_role("link", name=link).click()
+        heading(page, "New job")
+        expect(page.get_by_test_id("stCode")).to_contain_text(command)
+    page.goto(f"{served.url}/adapters?name=fused")
+    press(page, "Use in…")
+    page.get_by_role("link", name="Chat with it").click()
+    heading(page, "Playground")
+    expect(page.get_by_label("Selected values").get_by_text("fused")).to_be_visible()
+    healthy(page)
     page.context.close()
 
 
