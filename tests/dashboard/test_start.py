@@ -49,10 +49,15 @@ def test_the_command_serves_the_configured_address_only(
 
 
 def test_a_database_without_its_tables_is_refused_with_the_remedy(
-    empty_pool: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("GRAFT_DATABASE_URL", f"sqlite:///{tmp_path / 'graft.db'}")
+    # Not refused, this process would become the dashboard.
+    monkeypatch.delattr("os.execv")
+    settings.cache_clear()
     with pytest.raises(SystemExit) as ended:
         start.main()
+    settings.cache_clear()
     assert ended.value.code == 3
     assert "graft db upgrade" in capsys.readouterr().err
 
