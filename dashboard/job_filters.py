@@ -22,10 +22,10 @@ def restart() -> None:
     job_ticks.release()
 
 
-def bar(words: Words) -> tuple[job_list.Filters, list[str]]:
-    """Draw the filters and what stands beside them; returns them and the columns to show."""
+def bar(words: Words) -> job_list.Filters:
+    """Draw the filters with their counts; returns what is chosen."""
     found = job_list.matrix()
-    with st.container(horizontal=True, vertical_alignment="bottom", key="job-filters"):
+    with st.container(horizontal=True, vertical_alignment="top", key="job-filters"):
         states = _pills(words, "state", list(JobState), _sum(found, 1))
         kinds = _pills(words, "kind", list(SPECS), _sum(found, 2))
         user = _user(words, _sum(found, 0))
@@ -38,17 +38,21 @@ def bar(words: Words) -> tuple[job_list.Filters, list[str]]:
             persist_state="session",
             width=190,
         )
-        sweep = next(iter(st.query_params.get_all("sweep")), "")
-        columns = _columns(words)
-        views(words)
+    sweep = next(iter(st.query_params.get_all("sweep")), "")
     address.keep("jobs", "state", states)
     address.keep("jobs", "kind", kinds)
     address.keep("jobs", "user", [user] if user else [])
     address.keep("jobs", "q", [text] if text else [])
-    shown = [] if tuple(columns) == job_table.SHOWN else columns
-    address.keep("jobs", "columns", shown)
-    filters = job_list.Filters(tuple(states), tuple(kinds), user, text or "", sweep)
-    return filters, columns
+    return job_list.Filters(tuple(states), tuple(kinds), user, text or "", sweep)
+
+
+def looks(words: Words) -> list[str]:
+    """Draw which columns are shown and the saved views; returns the columns."""
+    with st.container(horizontal=True, width="content"):
+        columns = _columns(words)
+        views(words)
+    address.keep("jobs", "columns", [] if tuple(columns) == job_table.SHOWN else columns)
+    return columns
 
 
 def _sum(found: job_list.Matrix, place: int) -> Counter[str]:

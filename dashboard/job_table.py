@@ -13,8 +13,8 @@ from shared.tables import JobState
 
 #: Column codes in their order, with their width in pixels.
 COLUMNS = {
-    "id": 125, "state": 105, "name": 170, "kind": 85, "progress": 110, "note": 250, "user": 95,
-    "project": 90, "priority": 70, "host": 105, "created": 105, "took": 85, "sweep": 115,
+    "id": 125, "state": 105, "name": 170, "kind": 75, "progress": 110, "note": 240, "user": 95,
+    "project": 90, "priority": 70, "host": 90, "created": 120, "took": 110, "sweep": 115,
 }  # fmt: skip
 SHOWN = ("state", "name", "kind", "progress", "note", "user", "host", "created", "took")
 OPEN, OPENED = "jobs.open", "jobs.opened"

@@ -17,30 +17,40 @@ CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 90_000
 #: Milliseconds a page may draw on after its first rows.
 SETTLING = 5_000
-#: Notes when rows first stand in the page, in milliseconds since the navigation began.
+#: Notes every name that a table draws on its canvas, and when rows are first seen, in milliseconds
+#: since the navigation began. What is drawn in a frame is seen when the next one begins.
 _FIRST = """
 window.longest = [];
 new PerformanceObserver(list => window.longest.push(...list.getEntries().map(e => e.duration)))
   .observe({type: 'longtask'});
-const look = () => {
-  if (document.querySelector('SELECTOR')) window.firstRows = performance.now();
-  else requestAnimationFrame(look);
+window.drawn = new Set();
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+  if (/^[a-z]+-[0-9]+$/.test(text)) window.drawn.add(text);
+  return fill.call(this, text, ...place);
 };
+const look = () => requestAnimationFrame(
+  window.drawn.size || document.querySelector('SELECTOR')
+    ? () => { window.firstRows = performance.now(); }
+    : look
+);
 requestAnimationFrame(look);
 """
-#: Presses the button that says so, once it is scrolled to; milliseconds until a name is new.
+#: Presses the button that says so, once it is scrolled to; milliseconds until a new name is seen.
 _NEXT = """
 async ([label, rows, scrolled]) => {
   const names = () => [...document.querySelectorAll(rows)].map(e => e.textContent.trim())
-    .filter(text => /^[a-z]+-[0-9]+$/.test(text));
+    .filter(text => /^[a-z]+-[0-9]+$/.test(text)).concat(...window.drawn);
   const button = () => [...document.querySelectorAll('button')]
     .find(e => e.textContent.includes(label) && !e.disabled);
+  const frame = () => new Promise(requestAnimationFrame);
   const until = async (found, what) => {
     const started = performance.now();
     while (!found()) {
       if (performance.now() - started > 60000) throw new Error('no ' + what);
-      await new Promise(requestAnimationFrame);
+      await frame();
     }
+    await frame();
     return performance.now() - started;
   };
   await until(() => {

@@ -20,20 +20,26 @@ from dashboard.language import Words
 
 @st.fragment(run_every=2)
 def listing(words: Words) -> None:
-    """The live part: filters with their counts, actions, table and pager."""
+    """The live part: filters with their counts, and the rows that they leave."""
     with parts.guard(words):
-        _listing(words)
+        if job_list.matrix():
+            rows(words, job_filters.bar(words))
+        else:
+            parts.empty(
+                words("jobs.empty"), page="app_pages/submit.py", action=words("jobs.empty.action")
+            )
+
+
+@st.fragment
+def rows(words: Words, filters: job_list.Filters) -> None:
+    """Actions, table and pager: a tick or the next page draws these alone anew."""
+    with parts.guard(words):
+        _rows(words, filters)
     if (opened := st.session_state.pop(job_table.OPENED, None)) is not None:
         st.switch_page("app_pages/job.py", query_params={"id": opened})
 
 
-def _listing(words: Words) -> None:
-    if not job_list.matrix():
-        parts.empty(
-            words("jobs.empty"), page="app_pages/submit.py", action=words("jobs.empty.action")
-        )
-        return
-    filters, columns = job_filters.bar(words)
+def _rows(words: Words, filters: job_list.Filters) -> None:
     cursors = _cursors()
     found = job_list.page(filters, cursors[-1] if cursors else "")
     fresh = tuple(job.id for job in found.rows)
@@ -42,7 +48,11 @@ def _listing(words: Words) -> None:
     if not found.rows and not held:
         st.info(words("jobs.nothing"), icon=":material/filter_alt:")
         return
-    job_actions.bar(words, _ticked(found))
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        job_actions.bar(words, _ticked(found))
+        columns = job_filters.looks(words)
     _table(words, found, columns)
     arrived = len(set(fresh) - set(held)) if held else 0
     _pager(words, found, job_list.total(filters), arrived)
