@@ -19,7 +19,7 @@ def show(words: Words, job: Job) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.text_input(
             words("job.log.search"), placeholder=words("job.log.search"), key="job.log.search",
-            icon=":material/search:", label_visibility="collapsed", width=260,
+            icon=":material/search:", label_visibility="collapsed", width=230,
         )  # fmt: skip
         st.download_button(
             words("job.log.save"), lambda: whole(job.id, words.language), f"{job.name}.log",

@@ -116,7 +116,7 @@ def empty(text: str, *, page: str = "", action: str = "", query: Mapping[str, st
 
 def facts(pairs: Sequence[tuple[str, str]]) -> None:
     """Names with their values, several to a line; the values are shown as they are."""
-    with st.grid(min_column_width=150, gap="small"):
+    with st.grid(min_column_width=140, gap="small"):
         for name, value in pairs:
             with st.container(gap=None):
                 st.caption(name)

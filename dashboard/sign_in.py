@@ -1,6 +1,8 @@
 """Signing in and out by a form of its own, which can set a cookie that no script can read."""
 
+from base64 import b64encode
 from html import escape
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -21,19 +23,31 @@ _FOREIGN = both("This form was sent from another site.", "此表单来自其他�
 _TITLE, _NAME = both("Sign in to Graft", "登录 Graft"), both("Name", "账号")
 _PASSWORD, _BUTTON = both("Password", "密码"), both("Sign in", "登录")
 
+_ICON = b64encode(Path(__file__).with_name("static").joinpath("icon.png").read_bytes()).decode()
+#: In the colours of `.streamlit/config.toml`.
 _PAGE = """<!doctype html>
 <html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; }}
-body {{ display: grid; place-items: center; min-height: 100vh; margin: 0; }}
-main {{ width: min(22rem, 90vw); }}
-label {{ display: block; margin: 1rem 0 .25rem; }}
-input, button {{ width: 100%; box-sizing: border-box; padding: .6rem; font: inherit;
-  border-radius: .5rem; border: 1px solid #767676; }}
-button {{ margin-top: 1.5rem; border: 0; background: #0f6e5c; color: #fff; cursor: pointer; }}
+:root {{ color-scheme: light dark; --page: #fff; --field: #f4f6f6; --ink: #070e0f; --edge: #dde3e3;
+  --main: #0b6e5f; --on-main: #fff; font: 15px/1.5 "Source Sans 3", "Source Sans Pro", system-ui,
+  "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --page: #12181a; --field: #1b2427; --ink: #e4ebeb;
+  --edge: #2e3a3d; --main: #2cb39c; --on-main: #04201b; }} }}
+body {{ display: grid; place-items: center; min-height: 100vh; margin: 0;
+  background: var(--page); color: var(--ink); }}
+main {{ width: min(22rem, 90vw); box-sizing: border-box; padding: 1.75rem;
+  border: 1px solid var(--edge); border-radius: 6px; }}
+img {{ display: block; width: 2.5rem; height: 2.5rem; }}
+h1 {{ margin: 1rem 0; font-size: 1.5rem; font-weight: 600; line-height: 1.2; }}
+label {{ display: block; margin: 1rem 0 .25rem; font-size: .9rem; }}
+input, button {{ width: 100%; box-sizing: border-box; padding: .5rem .75rem; font: inherit;
+  border-radius: 6px; border: 1px solid var(--edge); background: var(--field); color: inherit; }}
+input:focus {{ outline: 2px solid var(--main); outline-offset: -1px; }}
+button {{ margin-top: 1.5rem; border: 0; background: var(--main); color: var(--on-main);
+  cursor: pointer; }}
 [role=alert] {{ border-left: .25rem solid #c62828; padding-left: .75rem; }}
-</style></head><body><main><h1>{title}</h1>{problem}
+</style></head><body><main><img src="data:image/png;base64,{icon}" alt=""><h1>{title}</h1>{problem}
 <form method="post" action="/sign-in">
 <label for="name">{name}</label>
 <input id="name" name="name" value="{given}" autocomplete="username" required autofocus>
@@ -89,7 +103,7 @@ def _page(request: Request, problem: object = "", *, name: str = "", status: int
         "title": _TITLE, "name": _NAME, "password": _PASSWORD, "button": _BUTTON,
     }  # fmt: skip
     text = _PAGE.format(
-        lang=language, given=escape(name),
+        lang=language, given=escape(name), icon=_ICON,
         problem=f'<p role="alert">{escape(str(problem))}</p>' if problem else "",
         **{key: spoken(words, language) for key, words in said.items()},
     )  # fmt: skip

@@ -15,7 +15,7 @@ from shared import db, results
 from shared.benchmarks import read_benchmark
 from shared.claims import Claim
 from shared.clock import db_now
-from shared.errors import NoOp, OutOfMemory
+from shared.errors import NoOp, OutOfMemory, both
 from shared.evaluations import EvaluationPart, EvaluationResult, ItemRow
 from shared.metrics import Shape, aggregate, metrics_of
 from shared.specs import BASE_ARM, EvaluationSpec, FusionSpec, TrainingSpec, parse_spec
@@ -64,13 +64,18 @@ def fill(folder: Path, *, items: int = ITEMS, arms: tuple[str, ...] = tuple(SKIL
         add_notes(session, KNOWLEDGE, USER)
 
 
+def fingerprint(base: str) -> str:
+    """Digits that no other base has from the first on."""
+    return base[::-1].encode().hex()
+
+
 def add_bases(session: Session, now: float) -> None:
     """A host base and a donor base."""
-    for name, family, hidden in ((HOST_BASE, "llama", 64), (DONOR_BASE, "glm", 48)):
+    for name, family, hidden in ((HOST_BASE, "Llama", 64), (DONOR_BASE, "Glm", 48)):
         session.add(
             ModelRef(
-                name=name, location=f"/models/{name}", fingerprint=f"fingerprint-of-{name}",
-                family=family, architecture=f"{family}ForCausalLM", hidden_size=hidden, layers=4,
+                name=name, location=f"/models/{name}", fingerprint=fingerprint(name), layers=4,
+                family=family.lower(), architecture=f"{family}ForCausalLM", hidden_size=hidden,
                 vocabulary=512, parameters=hidden * 4000, narrowest=hidden, created_at=now - 9000,
             )
         )  # fmt: skip
@@ -106,11 +111,12 @@ def add_job(session: Session, spec: Any, now: float, state: JobState, **columns:
     session.add(Event(at=now, actor=USER, job_id=job.id, kind="submitted"))
     if job.epoch:
         outcome = Outcome(state.value) if ended else None
+        done, total = (60, 60) if state == JobState.SUCCEEDED else (30, 100)
         session.add(Event(at=now + 2, actor="host-1", job_id=job.id, kind="claimed"))
         session.add(
             Attempt(
-                job_id=job.id, epoch=1, host="host-1", device="cpu", phase="training", done=30,
-                total=100, unit="steps", outcome=outcome, error=job.error, started_at=now + 2,
+                job_id=job.id, epoch=1, host="host-1", device="cpu", phase="training", done=done,
+                total=total, unit="steps", outcome=outcome, error=job.error, started_at=now + 2,
                 ended_at=job.finished_at, gpu_seconds=60.0 if ended else 0.0,
             )
         )  # fmt: skip
@@ -135,7 +141,7 @@ def add_adapters(session: Session, now: float) -> None:
     ]  # fmt: skip
     for place, (spec, method, base, parents) in enumerate(recipes):
         job = add_job(session, spec, now - 5000 + 100 * place, JobState.SUCCEEDED)
-        add_curve(session, job.id, now, steps=60)
+        add_curve(session, job.id, job.finished_at or now, steps=60)
         folder = store().attempt_folder(job.id, 1) / "out"
         folder.mkdir(parents=True)
         write_factors(folder, spec.name, parents)
@@ -145,7 +151,7 @@ def add_adapters(session: Session, now: float) -> None:
         session.add(
             Adapter(
                 name=spec.name, job_id=job.id, epoch=1, method=method, base_model=base,
-                base_fingerprint=f"fingerprint-of-{base}",
+                base_fingerprint=fingerprint(base),
                 uri=store().publish(folder, f"jobs/{job.id}/a1/out"), sha256=digest, rank=8,
                 bytes=size_of(folder), parents=parents, facts=facts, user=USER,
                 created_at=now - 4900 + 100 * place,
@@ -234,12 +240,16 @@ def add_unfinished(session: Session, now: float) -> None:
         add_job(session, train_spec(f"waiting-{place}"), now - 30 + place, JobState.QUEUED)
     add_job(session, train_spec("dropped"), now - 700, JobState.CANCELLED)
     spec = fuse_spec("naive-copy", ["donor"], HOST_BASE, method="copy")
-    error = NoOp(why="no module of the donor fits the host base.").record()
-    add_job(session, spec, now - 900, JobState.FAILED, error=error)
-    error = OutOfMemory(detail="8 GiB asked").record()
+    why = both("no module of the donor fits the host base.", "供体没有模块适合宿主底座。")
+    add_job(session, spec, now - 900, JobState.FAILED, error=NoOp(why=why).record())
+    error = OutOfMemory(detail=both("8 GiB asked", "请求 8 GiB")).record()
     failed = add_job(session, train_spec("too-big"), now - 800, JobState.FAILED, error=error)
-    line = LogLine(job_id=failed.id, epoch=1, level="error", text="out of memory", at=now - 750)
-    session.add(line)
+    session.add(
+        LogLine(
+            job_id=failed.id, epoch=1, level="error", text="out of memory", zh="内存不足",
+            at=now - 750,
+        )
+    )  # fmt: skip
 
 
 def add_hosts(session: Session, now: float) -> None:

@@ -45,6 +45,7 @@ PAGES = {
     "knowledge": "/knowledge?name=notes",
     "models": "/models",
     "hosts": "/hosts",
+    "sign-in": "/sign-in",
 }
 LOCALES = {"en": "en-GB", "zh": "zh-CN"}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -119,10 +120,11 @@ def _answers(port: int) -> bool:
 
 
 def drawn(page: Page) -> None:
-    """Wait until Streamlit has run and every chart and table is there."""
+    """Wait until every chart and table is there; a page of Streamlit's is then at rest."""
     page.get_by_role("heading", level=1).first.wait_for(timeout=PATIENCE)
     page.wait_for_function(
-        "() => document.querySelector('[data-test-script-state=notRunning]')"
+        "() => !document.querySelector('#root')"
+        " || document.querySelector('[data-test-script-state=notRunning]')"
         " && !document.querySelector('[data-testid*=keleton]')",
         timeout=PATIENCE,
     )

@@ -34,7 +34,7 @@ def listing(words: Words) -> None:
     with db.reading() as session:
         known = adapter_library.all_tags(session)
     text, tags = "", []
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         text = st.text_input(
             words("adapters.search"),
             placeholder=words("adapters.search.hint"),
@@ -97,7 +97,7 @@ def columns(words: Words) -> dict[str, Any]:
             words("adapters.name"), type="tertiary", on_click=open_adapter, key="adapters.open",
             alignment="left",
         ),
-        "promoted": config.TextColumn("★", help=words("adapters.promoted"), width="small"),
+        "promoted": config.TextColumn("★", help=words("adapters.promoted"), width=45),
         "tags": config.ListColumn(words("adapters.tags")),
         "method": config.MultiselectColumn(
             words("adapters.method"),

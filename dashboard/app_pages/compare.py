@@ -113,7 +113,9 @@ def detail(words: Words, name: str) -> None:
     """One comparison."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         table = choose_baseline(words, name)
-        exports(words, table)
+        # Side by side; on a narrow page all files go below together.
+        with st.container(horizontal=True, width="content"):
+            exports(words, table)
     about = [
         (words("adapters.base"), table.base_model),
         (words("compare.dtype"), str(table.engine.get("dtype", "–"))),

@@ -173,7 +173,7 @@ def listing(words: Words) -> None:
             {
                 "name": each.name,
                 "kind": [words.code("dataset", each.kind)],
-                "format": each.format,
+                "format": words.code("format", each.format),
                 "rows": each.rows,
                 "languages": languages(each.languages),
                 "size": moments.size(each.bytes),
@@ -216,17 +216,17 @@ def detail(words: Words, name: str) -> None:
     parts.facts(
         [
             (words("datasets.kind"), words.code("dataset", found.kind)),
-            (words("datasets.format"), found.format),
+            (words("datasets.format"), words.code("format", found.format)),
             (words("datasets.rows"), moments.amount(found.rows)),
             (words("datasets.languages"), languages(found.languages)),
             (words("datasets.size"), moments.size(found.bytes)),
             ("sha256", found.sha256[:16]),
             (words("jobs.user"), found.user),
             (words("jobs.created"), moments.clock(found.created_at)),
+            *(measured(words, found.facts) if found.kind == "training" else ()),
         ]
     )
     if found.kind == "training":
-        parts.facts(measured(words, found.facts))
         dataset_charts.charts(words, found.rows, found.languages, found.facts)
     elif task := found.facts.get("lm_eval"):
         parts.facts(of_lm_eval(words, task))
@@ -240,10 +240,11 @@ def detail(words: Words, name: str) -> None:
 
 def measured(words: Words, facts: dict[str, Any]) -> list[tuple[str, str]]:
     """What the check of a training file found."""
-    lengths = " · ".join(f"{length:,}" for length in facts.get("lengths", []))
+    least, median, most_have, most = [f"{each:,}" for each in facts.get("lengths", [])] or "–" * 4
     return [
         (words("datasets.container"), str(facts.get("container") or "–")),
-        (words("datasets.lengths"), lengths or "–"),
+        (words("datasets.histogram"), f"{least} – {most}"),
+        (words("datasets.lengths"), f"{median} · {most_have}"),
         (words("datasets.duplicates"), moments.amount(facts.get("duplicates", 0))),
         (words("datasets.skipped"), moments.amount(facts.get("skipped", 0))),
         (words("datasets.turns"), str(facts.get("turns", 0))),

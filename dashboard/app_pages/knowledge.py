@@ -90,10 +90,11 @@ def listing(words: Words) -> None:
 
 def browse(words: Words, name: str) -> None:
     """The samples of the newest revision, searched and paged; a click edits one."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         text = st.text_input(
-            words("knowledge.search"), key=address.seed_text("knowledge", "text"), width=320
-        )
+            words("knowledge.search"), key=address.seed_text("knowledge", "text"), width=320,
+            icon=":material/search:",
+        )  # fmt: skip
         lang = st.segmented_control(
             words("compare.languages"), LANGUAGES, default="", required=True,
             format_func=lambda code: words.code("language", code or "all"), key="knowledge.lang",
@@ -118,7 +119,7 @@ def browse(words: Words, name: str) -> None:
                 "id": each.sample_id,
                 "question": f"{each.instruction}\n{each.input}".strip(),
                 "answer": each.output,
-                "source": each.source,
+                "source": words.code("source", each.source),
                 "since": each.since,
                 "expires": moments.clock(each.expires_at) if each.expires_at else "",
             }

@@ -51,7 +51,7 @@ def listing(words: Words) -> None:
                 words("models.parameters"): f"{each.parameters / 1e6:,.4g} M",
                 words("models.width"): each.hidden_size,
                 words("models.layers"): each.layers,
-                words("models.vocabulary"): moments.amount(each.vocabulary),
+                words("models.vocabulary"): each.vocabulary,
                 words("models.fingerprint"): each.fingerprint[:12],
                 words("models.folder"): each.location,
                 words("jobs.created"): moments.ago(each.created_at, now, words),
@@ -60,6 +60,9 @@ def listing(words: Words) -> None:
         ],
         hide_index=True,
         height="content",
+        column_config={
+            words("models.vocabulary"): st.column_config.NumberColumn(format="localized")
+        },
         alt=words("models.title"),
     )
 

@@ -43,7 +43,7 @@ def test_the_table_has_every_arm_its_interval_and_its_verdict(
 
 def test_a_no_op_fusion_is_a_row_that_says_why(pool: Path, open_page: Open) -> None:
     app = open_page("compare", "zh", name=filled.COMPARISON)
-    assert "无效果（NO-OP）：no module of the donor fits the host base." in _table(app)
+    assert "无效果（NO-OP）：供体没有模块适合宿主底座。" in _table(app)
     assert "在此底座上没有改变任何东西" in texts(app)
 
 
