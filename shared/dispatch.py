@@ -68,11 +68,12 @@ def dispatch(
 ) -> Dispatch:
     """Claim every job that should start on this host now. Commit before acting on the claims.
 
-    `window` is how many jobs of each owner are looked at; it should be at least the host's cards.
+    `window` is how many jobs of each owner are looked at at least; it should be the host's cards.
     The `first` of them are read, and all only where an owner gets so much that those do not do.
     `closed` are cards that something outside the pool holds. Where the first job does not fit, the
     jobs that have to give way to it are asked to. `turn` is what `take_turn` gave, if it was asked.
     """
+    window = _size(window)
     turn = turn or take_turn(session, host, first=min(first, window))
     now, first = turn.now, turn.first
     pool = pool_state.pool_of(turn.pool, now, me=host, closed=closed)
@@ -104,6 +105,11 @@ def _decide(pool: Scheduler, now: float, host: str) -> tuple[list[Placement], in
     return placed, max(each_gets.values(), default=0)
 
 
+def _size(window: int) -> int:
+    """At least so many, of few sizes: each is a statement that is made, sent and planned anew."""
+    return FIRST if window <= FIRST else 1 << (window - 1).bit_length()
+
+
 def _alike(window: int) -> int:
     """How many jobs of one lane are read: where fewer start, the one after them has no room."""
     return max(1, window - BEHIND + 1)
@@ -114,6 +120,7 @@ def take_turn(session: Session, host: str, *, first: int = FIRST) -> Turn:
 
     A decider that hangs loses its transaction after 10 s.
     """
+    first = _size(first)
     row, pool = pool_state.read_after(
         session, _turn(is_sqlite(session)), window=first, alike=_alike(first), me=host
     )
