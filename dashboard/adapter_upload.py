@@ -53,6 +53,7 @@ def upload(words: Words) -> None:
         bases = [row.name for row in queries.bases(session)]
     if not bases:
         return
+    parts.upload_words(words)
     with st.expander(words("adapters.add"), icon=":material/upload:"):
         st.caption(words("adapters.add.lead"))
         files = st.file_uploader(

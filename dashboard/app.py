@@ -23,31 +23,19 @@ PAGES = (
 )
 
 
-#: On a narrow page the types of files that an upload takes go on in a second line.
-WRAPPED = '[data-testid="stFileUploaderDropzoneInstructions"] * {white-space: normal;}'
 #: On the dark theme's light primary colour, white text would have a contrast of 2.6 only.
-DARK_INK = """
+DARK_INK = """<style>
 [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"] * {color: #04201B;}
-"""
-#: Streamlit's upload speaks English only; its label says what it takes.
-CHINESE = """
-[data-testid="stFileUploaderDropzoneInstructions"] {display: none;}
-[data-testid="stFileUploaderDropzone"] button p {font-size: 0;}
-[data-testid="stFileUploaderDropzone"] button p::after {content: "上传"; font-size: 0.875rem;}
-"""
-
-
-def style(dark: bool, chinese: bool) -> str:
-    """What Streamlit's own theme cannot say."""
-    return f"<style>{WRAPPED}{DARK_INK if dark else ''}{CHINESE if chinese else ''}</style>"
+</style>"""
 
 
 def main() -> None:
     """Draw the frame, then the page that the address names."""
     st.set_page_config(page_title="Graft", page_icon=str(STATIC / "icon.png"), layout="wide")
     st.logo(str(STATIC / "logo.png"), size="large")
+    if st.context.theme.type == "dark":
+        st.html(DARK_INK)
     words = language.words()
-    st.html(style(st.context.theme.type == "dark", words.language == "zh"))
     pages = [
         st.Page(
             f"app_pages/{name}.py",

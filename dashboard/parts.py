@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from dashboard import language, oidc, visitor
 from dashboard.language import Words
 from shared import schema
-from shared.errors import GraftError, NotReachable, Unauthenticated, both, spoken
+from shared.errors import GraftError, Language, NotReachable, Unauthenticated, both, spoken
 from shared.people.actors import Actor
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray"]
@@ -95,6 +95,21 @@ def ask_to_sign_in(words: Words, problem: GraftError) -> None:
                 width="stretch",
             )  # fmt: skip
         st.html(_LINK.format(label=words("people.password")))
+
+
+#: Streamlit's upload cuts the types that it takes on a narrow page, and speaks English only; in
+#: Chinese its label says what it takes.
+_UPLOADS: dict[Language, str] = {
+    "en": '[data-testid="stFileUploaderDropzoneInstructions"] * {white-space: normal;}',
+    "zh": """[data-testid="stFileUploaderDropzoneInstructions"] {display: none;}
+[data-testid="stFileUploaderDropzone"] button p {font-size: 0;}
+[data-testid="stFileUploaderDropzone"] button p::after {content: "上传"; font-size: 0.875rem;}""",
+}
+
+
+def upload_words(words: Words) -> None:
+    """Let the page's uploads say whole words in its language."""
+    st.html(f"<style>{_UPLOADS[words.language]}</style>")
 
 
 def state_badge(words: Words, state: str) -> None:

@@ -41,6 +41,7 @@ def take(words: Words, offered: Offers) -> None:
 
 def shelf(words: Words, kind: str, values: Mapping[str, Any], grid: Grid) -> None:
     """The saved specs of a kind, and the form as it stands to be saved or downloaded."""
+    parts.upload_words(words)
     with st.popover(words("shelf.title"), icon=":material/bookmarks:"):
         _saved(words, kind)
         st.text_input(

@@ -61,6 +61,7 @@ def wrong_rows(words: Words, problem: BadRows) -> None:
 
 def upload(words: Words) -> None:
     """The upload form, and under it what the chosen file holds."""
+    parts.upload_words(words)
     with st.container(border=True):
         left, right = st.columns([1, 2])
         kind = left.segmented_control(

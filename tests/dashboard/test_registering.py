@@ -183,3 +183,8 @@ def test_a_benchmark_made_of_an_lm_eval_task_says_which_and_where_its_scores_are
     shown = texts(open_page("datasets", name="asked"))
     assert "quiz" in shown
     assert "acc → accuracy" in shown
+
+
+def test_a_chinese_reader_uploads_by_a_chinese_button(pool: Path, open_page: Open) -> None:
+    styles = [each.proto.body for each in open_page("datasets", "zh").get("html")]
+    assert any("stFileUploaderDropzone" in style and "上传" in style for style in styles)
