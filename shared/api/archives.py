@@ -1,11 +1,13 @@
 """Adapters that come as zip files: read without trusting a name in them."""
 
+import errno
 import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
 from shared.adapter_files import CONFIG, WEIGHTS
-from shared.errors import UnsupportedAdapter, both
+from shared.config import settings
+from shared.errors import DiskFull, UnsupportedAdapter, both
 
 #: Bytes an uploaded adapter may unpack to.
 MOST_UNPACKED = 16 << 30
@@ -16,7 +18,7 @@ def unpack(source: Path, name: str, folder: Path) -> None:
     """Write an adapter's two files into `folder`, under their own names whatever the zip says.
 
     Raises UnsupportedAdapter for what is no zip, a pickle in it, a file that is missing or there
-    twice, or more than MOST_UNPACKED.
+    twice, or more than MOST_UNPACKED; DiskFull.
     """
     try:
         with zipfile.ZipFile(source) as archive:
@@ -24,6 +26,9 @@ def unpack(source: Path, name: str, folder: Path) -> None:
             for file in (CONFIG, WEIGHTS):
                 _copy(archive, members[file], name, folder / file)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as wrong:
+        # A damaged zip can make `seek` fail; but a full disk is not the sender's mistake.
+        if isinstance(wrong, OSError) and wrong.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(host=settings().host_name, path=str(folder)) from wrong
         problem = both(f"it cannot be unpacked ({wrong})", f"无法解包（{wrong}）")
         raise UnsupportedAdapter(adapter=name, problem=problem) from None
 

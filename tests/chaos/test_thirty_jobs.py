@@ -44,8 +44,8 @@ class Play:
 
 
 PLAYS = {
-    # Each of these workers imports torch for seconds before it works again, so few are killed.
-    "sqlite": Play("worker", {"runner": 12, "worker": 3, "broker": 5}),
+    # Each of these workers imports torch for seconds before it works again, so fewer are killed.
+    "sqlite": Play("worker", {"runner": 12, "worker": 5, "broker": 5}),
     "postgresql": Play("benchmarks.chaos.worker", {"runner": 12, "worker": 8, "broker": 5}, True),
 }
 #: Once so many jobs have ended, the last fault is due: there are jobs left for it to meet.

@@ -1,5 +1,6 @@
 """The REST API: who may call it, what it refuses, and what comes back, beyond its description."""
 
+import errno
 import io
 import json
 import zipfile
@@ -10,6 +11,7 @@ import pytest
 import filled
 from calling import Caller
 from shared import db, jobs
+from shared.api import archives
 from shared.people.actors import Actor, Role
 from shared.people.tokens import Scope
 from shared.people.tokens import create as make_token
@@ -182,6 +184,21 @@ def test_an_adapter_comes_as_a_zip_and_a_pickle_or_a_climbing_name_is_refused(
     assert here.put("adapters/other", content=_zip(**names), **put).status_code == 422
     assert list(tmp_path.parent.parent.glob("adapter_*")) == []
     assert here.put("adapters/other", content=b"no zip", **put).status_code == 422
+
+
+def test_a_full_disk_is_not_the_senders_mistake(
+    here: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    zipped = here.get("adapters/native/download").content
+    monkeypatch.setattr(archives, "_copy", no_room)
+    headers = {"Content-Type": "application/octet-stream"}
+    answer = here.put(
+        "adapters/other", content=zipped, headers=headers, params={"base": filled.HOST_BASE}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (507, "disk-full")
 
 
 @pytest.mark.parametrize(
