@@ -71,6 +71,8 @@ class WorkOrder(BaseModel):
     resume_from: Path | None = None
     #: "cpu" or "cuda".
     device: str = "cpu"
+    #: Cards it may use (slots where there is no GPU); a training runs a process on each.
+    cards: int = 1
     #: How often earlier attempts ran out of memory; each halves the micro-batch.
     halvings: int = 0
 

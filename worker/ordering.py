@@ -46,6 +46,7 @@ def order_for(
         folder=store.attempt_folder(claim.job_id, claim.epoch),
         resume_from=_newest_checkpoint(session, claim.job_id, store, tell),
         device=device,
+        cards=max(1, len(claim.cards)),
         halvings=_out_of_memory_before(session, claim.job_id),
     )
     if isinstance(spec, TrainingSpec):

@@ -46,6 +46,8 @@ def judge(
     error = from_record(record)
     if isinstance(error, OutOfMemory):
         again = halvings == 0
+    elif isinstance(error, RunnerDied):
+        again = True  # one of a training's processes
     else:
         again = progressed and not isinstance(error, UserError)
     return Verdict(outcome=Outcome.RETRY if again else Outcome.FAILED, error=record)

@@ -7,7 +7,6 @@ When no agent of this host has been there for a whole lease, they are killed: th
 somebody else's by then.
 """
 
-import ctypes
 import json
 import os
 import select
@@ -21,9 +20,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from worker.offspring import die_with_parent
 from worker.traces import introduce, is_held, note_exit
 
-_PR_SET_PDEATHSIG = 1
 _MAX_REQUEST = 1 << 16
 #: Events, output, the attempt's lock, and that of each card.
 _MAX_DESCRIPTORS = 3 + 64
@@ -190,12 +189,6 @@ def _is_there(presence: Path) -> bool:
         return is_held(presence)
     except FileNotFoundError:
         return False
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere the closed pipe ends it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

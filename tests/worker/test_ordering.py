@@ -39,7 +39,7 @@ def test_a_fusion_that_looks_at_examples_gets_their_file(
     params: dict[str, Any] = {"method": method, "dataset": "rows"}
     spec = {"kind": "fuse", "name": "f", "adapters": ["there"], "params": params}
     job = jobs.submit(parse_spec(spec), actor=Actor.admin("ann"))
-    claimed = SimpleNamespace(job_id=job.id, epoch=1, host="here", spec=job.spec)
+    claimed = SimpleNamespace(job_id=job.id, epoch=1, host="here", cards=(0,), spec=job.spec)
     with db.reading() as session:
         order = order_for(session, cast(Claim, claimed), store(), "cpu")
     assert order.dataset is not None
@@ -68,10 +68,11 @@ def test_a_job_goes_on_from_what_its_runner_saved_after_its_worker_was_gone(
     with db.writing() as session:
         noted = store().publish(folder / "step-00000010", "-")
         session.add(Checkpoint(job_id=job.id, epoch=1, step=10, uri=noted, created_at=0.0))
-    claimed = SimpleNamespace(job_id=job.id, epoch=2, host="here", spec=job.spec)
+    claimed = SimpleNamespace(job_id=job.id, epoch=2, host="here", cards=(2, 3), spec=job.spec)
     with db.reading() as session:
         order = order_for(session, cast(Claim, claimed), store(), "cpu")
     assert order.resume_from == folder / "step-00000025"
+    assert order.cards == 2
 
 
 def test_an_evaluation_keeps_the_revision_that_was_newest_when_it_was_submitted(
@@ -96,7 +97,7 @@ def test_an_evaluation_keeps_the_revision_that_was_newest_when_it_was_submitted(
     with db.writing() as session:
         knowledge.add(session, "facts", knowledge.Text("1+2?", "3"), actor=Actor.admin("ann"))
         knowledge.expire(session, "facts", [first.sample_id], actor=Actor.admin("ann"))
-    claimed = SimpleNamespace(job_id=job.id, epoch=1, host="here", spec=job.spec)
+    claimed = SimpleNamespace(job_id=job.id, epoch=1, host="here", cards=(0,), spec=job.spec)
     with db.reading() as session:
         order = order_for(session, cast(Claim, claimed), store(), "cpu")
     assert order.knowledge is not None

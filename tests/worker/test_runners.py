@@ -1,5 +1,6 @@
 """The zygote forks runners from warm imports, and nothing of it outlives the agent."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orders_of import ROWS
 from pools import upgrade, use
 from processes import Processes, gone, processes, until
+from shared import base_models, datasets, db, jobs
 from shared.orders import BaseFiles, DataFile, WorkOrder
+from shared.people.actors import Actor
 from shared.specs import parse_spec
+from shared.tables import Outcome
+from worker import registration
+from worker.host import HostAgent
 from worker.runners import Runner, Runners
 from worker.traces import Trace
 
@@ -133,3 +140,28 @@ def test_a_worker_that_is_stopped_while_it_imports_the_engines_stops_at_once(
     worker.terminate()
     assert worker.wait(60) == 0
     assert gone(zygote.pid)
+
+
+def test_a_training_that_asks_for_two_slots_gets_a_process_on_each(
+    runners: Runners, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, tmp_path / "home", cpu_slots="2", min_free_mb="0")
+    upgrade()
+    ann = Actor.admin("ann")
+    (tmp_path / "rows.json").write_text(json.dumps(ROWS))
+    agent = HostAgent(runners)
+    with db.writing() as session:
+        registration.register(session, agent.devices)
+        base_models.register(session, "tiny", str(tiny_llama), actor=ann)
+        datasets.register(session, "rows", tmp_path / "rows.json", "training", actor=ann)
+    values = {"name": "shared", "base_model": "tiny", "dataset": "rows", "max_steps": 3}
+    job = jobs.submit(parse_spec({"kind": "train", **values}), actor=ann, gpus=2)
+    agent._start_some(deep=True)
+    until(lambda: not agent._busy, "its attempt has ended")
+    with db.reading() as session:
+        [attempt] = jobs.attempts(session, job.id)
+        text = "\n".join(line.text for line in jobs.log_lines(session, job.id))
+        steps = [point.step for point in jobs.metrics(session, job.id)]
+    assert (attempt.outcome, attempt.cards) == (Outcome.SUCCEEDED, [0, 1]), text
+    assert "2 processes share the rows of each step" in text
+    assert steps == [1, 2, 3]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Internal as Mistake
-from shared.errors import NoOp, OutOfMemory, TimeLimit
+from shared.errors import NoOp, OutOfMemory, RunnerDied, TimeLimit
 from shared.tables import Outcome
 from worker.verdicts import Verdict, judge
 
@@ -37,6 +37,8 @@ OUT_OF_MEMORY = error(OutOfMemory(detail="8 GB"))
         (error(NoOp(why="zero")), 1, {}, Outcome.FAILED),
         (error(Mistake(detail="oops")), 1, {"progressed": False}, Outcome.FAILED),
         (error(Mistake(detail="oops")), 1, {"progressed": True}, Outcome.RETRY),
+        # One of a training's processes died, not the one that speaks for them.
+        (error(RunnerDied(how="signal 9")), 1, {"progressed": False}, Outcome.RETRY),
         (OUT_OF_MEMORY, 1, {"progressed": False}, Outcome.RETRY),
         (OUT_OF_MEMORY, 1, {"halvings": 1}, Outcome.FAILED),
     ],

@@ -1,12 +1,13 @@
 """Course: everything a training needs to know beside the model it trains."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shared.specs.base import OptimiserParameters
 from worker.training.batches import Lesson
+from worker.training.crew import Crew
 from worker.training.objectives import Objective
 
 
@@ -35,3 +36,5 @@ class Course:
     look_every: int = 0
     #: Looks without a better loss after which training ends; 0 goes on to the end.
     patience: int = 0
+    #: The processes that share each step's rows.
+    crew: Crew = field(default_factory=Crew)

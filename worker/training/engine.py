@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from shared.errors import Both, Internal, InvalidSpec, OutOfMemory, both
+from shared.errors import Both, Internal, OutOfMemory, both
 from shared.formats import AlpacaRow, Row
 from shared.orders import WorkOrder
 from shared.specs import Learning, TrainingSpec
 from worker.checkpoints import load_base, write_facts
-from worker.reporting import AdapterResult, Report
+from worker.reporting import AdapterResult, Report, Unheard
 from worker.training import loop
 from worker.training.adapted import Adapted
 from worker.training.adapter import Start, fresh_adapter, publish, put_start, target_modules
@@ -20,6 +20,7 @@ from worker.training.audit import audit, require_known_ids
 from worker.training.batches import Lesson, schedule
 from worker.training.compiling import compiled
 from worker.training.course import Course
+from worker.training.crew import Crew, Together
 from worker.training.data import rows_of, template_of
 from worker.training.examples import Encoded, encode
 from worker.training.full import Full
@@ -27,9 +28,10 @@ from worker.training.learner import Learner
 from worker.training.objectives import Objective, sft
 from worker.training.place import Place, place_of
 from worker.training.prefix import Prefixed, no_prefix
-from worker.training.recomputing import recomputed
+from worker.training.recomputing import recomputed, recomputes
 from worker.training.record import facts_of, identity_of
-from worker.training.room import is_short, require_room
+from worker.training.room import require_room
+from worker.training.together import together
 from worker.training.trainee import Trainee
 
 #: Looks at the rows held out, where the spec does not say after how many steps.
@@ -37,10 +39,21 @@ _LOOKS = 10
 
 
 def train(order: WorkOrder, report: Report) -> AdapterResult:
-    """Run an order whose spec is a TrainingSpec.
+    """Run an order whose spec is a TrainingSpec, in a process of its own on each of its cards.
 
-    Raises what reading the data, loading the base and `train_adapter` raise.
+    Raises what reading the data, loading the base, `train_adapter` and `together` raise.
     """
+    if order.cards == 1:
+        return _train(order, report, Crew())
+
+    def part(crew: Together) -> AdapterResult:
+        own = order.model_copy(update={"device": crew.device})
+        return _train(own, report if crew.leads else Unheard(), crew)
+
+    return together(order.cards, order.device, part)
+
+
+def _train(order: WorkOrder, report: Report, crew: Crew) -> AdapterResult:
     spec = order.spec
     if not isinstance(spec, TrainingSpec) or order.dataset is None:
         raise Internal(detail=f"an order to {spec.kind} reached the training engine")
@@ -55,8 +68,9 @@ def train(order: WorkOrder, report: Report) -> AdapterResult:
     model, tokenizer = load_base(place.base, order.device, precision, spec.base_bits)
     template = template_of(spec, tokenizer)
     return train_adapter(
-        model, tokenizer, mixed.rows, spec, template, place, report, held_out=mixed.held_out
-    )
+        model, tokenizer, mixed.rows, spec, template, place, report,
+        held_out=mixed.held_out, crew=crew,
+    )  # fmt: skip
 
 
 def train_adapter(
@@ -71,14 +85,17 @@ def train_adapter(
     objective: Objective = sft,
     start: Start | None = None,
     held_out: Sequence[Row | AlpacaRow] = (),
+    crew: Crew | None = None,
 ) -> AdapterResult:
     """Train an adapter on `rows` and write it to `place.out`; the base is left as it was.
 
     `start`: factors (b, a) by module that the adapter begins with, of at most its rank.
-    `held_out`: rows that decide which step's weights are published.
+    `held_out`: rows that decide which step's weights are published. `crew`: processes that train it
+    together, of which the leader alone publishes.
     Raises NothingToTrain, BadData, RankTooLarge, InvalidSpec (targets) before the first step;
     Stopped, NotFinite, OutOfMemory, ResumeRefused on the way; NoOp and ReloadMismatch after it.
     """
+    crew = crew or Crew()
     report.phase("training")
     data = _encode(model, tokenizer, rows, parameters, template, place, report)
     goal = aim(parameters, data, objective)
@@ -91,6 +108,9 @@ def train_adapter(
     trained = sum(part.numel() for part in adapted.parameters() if part.requires_grad)
     rank = _rank(adapted)
     report.log(_what(adapted, rank, targets, trained))
+    if crew.size > 1:
+        en = f"{crew.size} processes share the rows of each step, one a card"
+        report.log(both(en, f"每步的行由 {crew.size} 个进程分担，每卡一个"))
     rows_at_once = min(parameters.micro_batch_size or parameters.batch_size, parameters.batch_size)
     learner = _learner(adapted, goal, parameters, place, report)
     course = Course(
@@ -103,16 +123,19 @@ def train_adapter(
         checkpoints=place.checkpoints,
         resume_from=place.resume_from,
         identity=identity_of(rows, parameters, template, place) | {"packed": learner.packs},
+        crew=crew,
         **_looks(parameters, goal, unseen),
     )
     try:
         with (
             compiled(model, wanted=getattr(parameters, "compiled", False)),
-            recomputed(adapted, wanted=_recomputes(learner, course, parameters, place, report)),
+            recomputed(adapted, wanted=recomputes(learner, course, place, report)),
         ):
             standing = loop.run(learner, course, report)
     except torch.OutOfMemoryError as full:
         raise OutOfMemory(detail=str(full).splitlines()[0]) from full
+    if not crew.leads:
+        return AdapterResult(place.out, rank, {})
     report.phase("checking")
     change = publish(adapted, place, standing.step)
     report.log(
@@ -130,40 +153,6 @@ def train_adapter(
     }
     write_facts(place.out, facts)
     return AdapterResult(place.out, rank, facts)
-
-
-def _recomputes(
-    learner: Learner,
-    course: Course,
-    parameters: TrainingSpec | Learning,
-    place: Place,
-    report: Report,
-) -> bool:
-    """Whether layers run twice to save memory; says so. Raises InvalidSpec where they cannot."""
-    wanted = getattr(parameters, "recompute", "auto")
-    # A cache of keys and values would take a layer's second run for further tokens.
-    cached = bool(learner.model.before(1))
-    if wanted == "on" and cached:
-        problem = both(
-            "a prefix that this base takes as a cache does not allow it; leave it at auto",
-            "此底座以缓存形式接收前缀，无法重新计算；请保留 auto",
-        )
-        raise InvalidSpec(field="recompute", problem=problem)
-    longest = max(len(example.ids) for lesson in course.lessons for example in lesson)
-    short = (
-        wanted == "auto"
-        and not cached
-        and (place.halvings > 0 or is_short(learner.model, course.micro_batch * longest))
-    )
-    if wanted != "on" and not short:
-        return False
-    report.log(
-        both(
-            "layers run twice to save memory (recompute)",
-            "为节省内存，各层会重新计算（recompute）",
-        )
-    )
-    return True
 
 
 def _rank(adapted: Trainee) -> int:

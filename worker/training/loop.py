@@ -41,14 +41,16 @@ def _to_the_end(learner: Learner, course: Course, report: Report) -> Standing:
         standing = resuming.resume(course.resume_from, state)
         at = f"{standing.step} / {plan.steps}"
         report.log(both(f"continuing from step {at}", f"从第 {at} 步继续"))
+    course.crew.begin_alike([*weights.values(), *state.fixed.values()])
     saved = standing.step
     learner.model.train()
     while standing.step < plan.steps and not _tired(standing, course):
-        stopping = report.stop_requested()
+        stopping = course.crew.asked_to_stop(report)
         due = standing.step - saved >= course.checkpoint_every
         if standing.step > saved and (stopping or due):
-            folder = resuming.save(course.checkpoints, standing, state)
-            report.checkpoint(standing.step, folder)
+            if course.crew.leads:
+                folder = resuming.save(course.checkpoints, standing, state)
+                report.checkpoint(standing.step, folder)
             saved = standing.step
         if stopping:
             raise Stopped
@@ -61,6 +63,7 @@ def _to_the_end(learner: Learner, course: Course, report: Report) -> Standing:
             values["eval_loss"] = _look(learner, course, state, standing)
         report.metrics(standing.step, values)
         report.progress(standing.step, plan.steps, "steps")
+    course.crew.require_alike(list(weights.values()))
     learner.model.eval()
     if _tired(standing, course):
         report.log(

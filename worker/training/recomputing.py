@@ -10,9 +10,43 @@ from typing import Any
 
 from torch.utils.checkpoint import checkpoint
 
+from shared.errors import InvalidSpec, both
+from worker.reporting import Report
 from worker.training.attention import again
 from worker.training.compiling import layers_of
+from worker.training.course import Course
+from worker.training.learner import Learner
+from worker.training.place import Place
+from worker.training.room import is_short
 from worker.training.trainee import Trainee
+
+
+def recomputes(learner: Learner, course: Course, place: Place, report: Report) -> bool:
+    """Whether layers run twice to save memory; says so. Raises InvalidSpec where they cannot."""
+    wanted = getattr(course.parameters, "recompute", "auto")
+    # A cache of keys and values would take a layer's second run for further tokens.
+    cached = bool(learner.model.before(1))
+    if wanted == "on" and cached:
+        problem = both(
+            "a prefix that this base takes as a cache does not allow it; leave it at auto",
+            "此底座以缓存形式接收前缀，无法重新计算；请保留 auto",
+        )
+        raise InvalidSpec(field="recompute", problem=problem)
+    longest = max(len(example.ids) for lesson in course.lessons for example in lesson)
+    short = (
+        wanted == "auto"
+        and not cached
+        and (place.halvings > 0 or is_short(learner.model, course.micro_batch * longest))
+    )
+    if wanted != "on" and not short:
+        return False
+    report.log(
+        both(
+            "layers run twice to save memory (recompute)",
+            "为节省内存，各层会重新计算（recompute）",
+        )
+    )
+    return True
 
 
 @contextmanager

@@ -37,9 +37,10 @@ def step(
     began = time.perf_counter()
     lessons = [course.lessons[row] for row in rows]
     # Dropout's draws belong to the step, so that a resumed run makes the same ones.
-    torch.manual_seed(seed_of(course.parameters.seed, ~standing.step))
+    torch.manual_seed(course.crew.seed(seed_of(course.parameters.seed, ~standing.step)))
     loss, sums = _accumulate(learner, course, lessons)
     weights = list(state.weights.values())
+    course.crew.add_gradients(weights)
     norm = float(nn.utils.clip_grad_norm_(weights, course.parameters.max_grad_norm))
     for what, value in (("the loss", loss), ("the gradient", norm)):
         if not math.isfinite(value):
@@ -79,11 +80,13 @@ def mean_loss(learner: Learner, course: Course, lessons: Sequence[Lesson]) -> fl
     """The objective's mean over rows that are not trained, nats a unit."""
     total = units = 0.0
     for first in range(0, len(lessons), course.parameters.batch_size):
-        for batch in _batches(learner, course, lessons[first:][: course.parameters.batch_size]):
+        together = lessons[first:][: course.parameters.batch_size]
+        for batch in _batches(learner, course, course.crew.share(together)):
             loss, count, _ = course.objective(learner, batch)
             total += float(loss)
             units += count
-    return total / units
+    found = course.crew.sums({"loss": total, "units": units})
+    return found["loss"] / found["units"]
 
 
 def _accumulate(
@@ -91,18 +94,20 @@ def _accumulate(
 ) -> tuple[float, dict[str, float]]:
     """Leave the gradient of the mean loss over all units of the step; return means.
 
-    Every micro-batch divides by the whole step's units, so that splitting changes nothing but
-    the order of summation.
+    Every micro-batch of every process divides by the whole step's units, so that splitting changes
+    nothing but the order of summation. The gradient is this process's part, the means are of all.
     """
     units = sum(units_of(lesson) for lesson in lessons)
     total = torch.zeros((), device=learner.model.device)
     sums: Counter[str] = Counter()
-    for batch in _batches(learner, course, lessons):
+    for batch in _batches(learner, course, course.crew.share(lessons)):
         loss, _, also = course.objective(learner, batch)
         (loss / units).backward()
         total += loss.detach()
         sums.update(also)  # pyright: ignore[reportArgumentType]  # sums of floats
-    return total.item() / units, {name: value / units for name, value in sums.items()}
+    found = course.crew.sums({"loss": total.item(), **sums})
+    means = {name: value / units for name, value in found.items()}
+    return means.pop("loss"), means
 
 
 def units_of(lesson: Lesson) -> int:
