@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import drafting, parts
+from dashboard import asks, drafting, parts
 from dashboard.forms import Offers
 from dashboard.language import Words
 from shared import db, jobs
@@ -42,6 +42,8 @@ def clone(words: Words, like: str, offered: Offers, page: str) -> None:
     if page == "submit":
         # The form follows the address, which says the kind.
         st.query_params["kind"] = job.kind
+    if job.kind == "train":
+        asks.put(job.gpus)
     text = words("submit.from.job", name=job.name)
     drafting.begin(words, job.kind, drafting.whole(job.kind, values), offered, text)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import parts, sweep_fields
+from dashboard import asks, parts, sweep_fields
 from dashboard.forms import Form, Offers
 from dashboard.language import Words
 from dashboard.sweep_fields import Grid
@@ -103,6 +103,7 @@ def start_over(words: Words, kind: str, offered: Offers) -> None:
     """Give every field its default again; what was there can be brought back."""
     begin(words, kind, whole(kind, {}), offered, words("submit.over.done"))
     st.session_state.pop("draft.recipe", None)
+    asks.put(1)
 
 
 def note(words: Words, kind: str, offered: Offers) -> None:

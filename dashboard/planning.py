@@ -16,16 +16,16 @@ from shared.specs.command_line import command_line
 from shared.sweeps import points
 
 
-def command(words: Words, values: Mapping[str, Any], grid: Grid) -> None:
+def command(words: Words, values: Mapping[str, Any], grid: Grid, gpus: int) -> None:
     """The same jobs as a command, with a button that copies it."""
     st.caption(words("plan.command"))
-    st.code(command_line(values, grid), language=None, wrap_lines=True)
+    st.code(command_line(values, grid, gpus), language=None, wrap_lines=True)
 
 
-def show(words: Words, values: Mapping[str, Any], grid: Grid) -> None:
+def show(words: Words, values: Mapping[str, Any], grid: Grid, gpus: int) -> None:
     """What submitting the form now would get; nothing is queued. Errors stand where it would."""
     with parts.guard(words):
-        request = Request(actor=parts.actor(), project=settings().project)
+        request = Request(actor=parts.actor(), project=settings().project, gpus=gpus)
         specs = points(values, grid)
         with db.reading() as session:
             if len(specs) > 1:
@@ -39,7 +39,7 @@ def _draw_grid(words: Words, found: GridPlan) -> None:
     first, unknown = found.first, words("plan.unknown")
     cards = f"{first.gpus} × "
     sizes = [moments.size(mb * 2**20) for mb in sorted({found.least_mb, found.most_mb})]
-    memory = cards + " – ".join(sizes) if found.least_mb else words("plan.whole")
+    memory = cards + " – ".join(sizes) if found.least_mb else _whole(words, first.gpus)
     places = [parts.ordinal(place, words) for place in (first.place, found.last_place) if place]
     starts = [_length(each, words) for each in (first.starts_in, found.last_starts_in)]
     with st.container(border=True, key="submit.plan.shown"):
@@ -58,7 +58,7 @@ def _draw_grid(words: Words, found: GridPlan) -> None:
 
 
 def _draw(words: Words, found: Plan) -> None:
-    memory = words("plan.whole")
+    memory = _whole(words, found.gpus)
     if found.vram_mb:
         memory = f"{found.gpus} × {moments.size(found.vram_mb * 2**20)}"
     unknown = words("plan.unknown")
@@ -74,6 +74,10 @@ def _draw(words: Words, found: Plan) -> None:
             ]
         )
         st.caption(parts.plain(found.why.text(words.language)))
+
+
+def _whole(words: Words, gpus: int) -> str:
+    return words("plan.whole") if gpus == 1 else words("plan.whole.many", count=gpus)
 
 
 def _length(seconds: float | None, words: Words) -> str:

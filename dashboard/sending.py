@@ -11,7 +11,7 @@ from dashboard.sweep_fields import Grid
 from shared import db, jobs, why
 from shared.config import settings
 from shared.errors import GraftError
-from shared.queueing import Request
+from shared.queueing import Request, submit_many
 from shared.specs import parse_spec
 from shared.sweeps import submit_sweep
 
@@ -24,15 +24,14 @@ def clear_name() -> None:
         st.session_state[key] = ""
 
 
-def send(words: Words, values: Mapping[str, Any], grid: Grid) -> None:
+def send(words: Words, values: Mapping[str, Any], grid: Grid, gpus: int) -> None:
     """Submit the spec, or say what is wrong with it."""
     try:
+        request = Request(actor=parts.actor(), project=settings().project, gpus=gpus)
         if grid:
-            request = Request(actor=parts.actor(), project=settings().project)
             made = submit_sweep(values, grid, request)
         else:
-            spec = parse_spec(dict(values))
-            made = [jobs.submit(spec, actor=parts.actor(), project=settings().project)]
+            made = submit_many([parse_spec(dict(values))], request)
     except GraftError as problem:
         parts.failure(problem, words)
         return

@@ -58,7 +58,7 @@ def retry(job_id: str, *, actor: Actor) -> Job:
         project=old.project,
         priority=old.priority,
         max_attempts=old.max_attempts,
-        gpus=old.gpus,
+        gpus=old.gpus if old.kind == "train" else 1,
         vram_mb=old.vram_mb,
         labels=old.labels,
         preemptible=old.preemptible,

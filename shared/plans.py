@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from shared import pool_state
-from shared.queueing import AnySpec, Request, draft
+from shared.queueing import AnySpec, Request, draft, require_use_of_cards
 from shared.scheduling import Scheduler, Shape
 from shared.scheduling.forecast import explain
 from shared.tables import Host, Job
@@ -52,6 +52,7 @@ def plan(session: Session, specs: Sequence[AnySpec], request: Request) -> list[P
 
     Raises what submitting raises: a plan is refused exactly where the submission would be.
     """
+    require_use_of_cards(specs, request)
     drafted = draft(session, specs, request)
     now = pool_state.clock(session)
     found = []
@@ -86,6 +87,7 @@ def plan_grid(session: Session, specs: Sequence[AnySpec], request: Request) -> G
 
     Raises what submitting raises.
     """
+    require_use_of_cards(specs, request)
     drafted = draft(session, specs, request)
     now = pool_state.clock(session)
     rows = [Job(**row | drafted.alike) for row in drafted.varied]

@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel
 from shared import db, history, memory, queue, queued_rows
 from shared.bulk import insert_rows
 from shared.columns import short_id
-from shared.errors import NameTaken, both
+from shared.errors import NameTaken, OneCardOnly, both
 from shared.people.actors import Actor
 from shared.people.permissions import Action, authorise
 from shared.specs import AnySpec
@@ -30,7 +30,7 @@ class Request:
     #: 0 to 9, higher first.
     priority: int = 5
     max_attempts: int = 3
-    #: Cards, all of one host.
+    #: Cards of each training, all of one host; another job takes one.
     gpus: int = 1
     #: MiB on each card; 0 takes whole cards, None predicts it from spec and base.
     vram_mb: int | None = None
@@ -53,7 +53,7 @@ def submit_many(specs: Sequence[AnySpec], request: Request) -> list[Job]:
     """Queue jobs in one transaction, then hint once; all of them or none.
 
     Raises what `shared.submission.admit_all` raises for the first spec that is refused, and
-    QueueFull and Forbidden.
+    QueueFull, OneCardOnly and Forbidden.
     """
     return submit_stages([specs], request)
 
@@ -62,6 +62,7 @@ def submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> list
     """`submit_many` of specs of which later stages may name what earlier ones will make."""
     for specs in stages:
         _authorise(specs, request.actor)
+    require_use_of_cards([spec for specs in stages for spec in specs], request)
     try:
         return _submit_stages(stages, request)
     except IntegrityError:
@@ -88,6 +89,7 @@ def _submit_stages(stages: Sequence[Sequence[AnySpec]], request: Request) -> lis
 def submit_batch(specs: Sequence[AnySpec], request: Request) -> list[str]:
     """`submit_many` for thousands: returns the ids alone. The jobs share a `Job.sweep`."""
     _authorise(specs, request.actor)
+    require_use_of_cards(specs, request)
     shared = request if request.sweep else replace(request, sweep=short_id())
     with db.writing() as session:
         if earlier := _earlier(session, shared):
@@ -101,6 +103,12 @@ def _authorise(specs: Sequence[AnySpec], actor: Actor) -> None:
     """Raises Forbidden where somebody may not submit one of these."""
     for kind in {spec.kind for spec in specs}:
         authorise(actor, Action.COMPARE if kind == "evaluate" else Action.SUBMIT)
+
+
+def require_use_of_cards(specs: Sequence[AnySpec], request: Request) -> None:
+    """Raise OneCardOnly where several cards are asked for and no training is there to use them."""
+    if request.gpus > 1 and not any(spec.kind == "train" for spec in specs):
+        raise OneCardOnly(kind=specs[0].kind, gpus=request.gpus)
 
 
 def _earlier(session: Session, request: Request) -> list[Job]:
@@ -186,14 +194,15 @@ def _varied(
         known = session.get(ModelRef, base) if base else None
         facts[spec.kind, base] = (known, history.expected(session, spec.kind, base))
     model, expected = facts[spec.kind, base]
-    vram = request.vram_mb
+    vram, gpus = request.vram_mb, request.gpus if spec.kind == "train" else 1
     if vram is None:
-        vram = 0 if request.gpus > 1 else memory.predict(spec, model, models)
+        vram = 0 if gpus > 1 else memory.predict(spec, model, models)
     return {
         "id": short_id(),
         "kind": spec.kind,
         "name": spec.name,
         "spec": stored,
+        "gpus": gpus,
         "vram_mb": vram,
         "base": base,
         "limit_seconds": float(spec.time_limit),
@@ -210,7 +219,6 @@ def _alike(request: Request, now: float) -> dict[str, Any]:
         "project": request.project,
         "priority": request.priority,
         "max_attempts": request.max_attempts,
-        "gpus": request.gpus,
         "labels": sorted(set(request.labels)),
         "preemptible": request.preemptible,
         "retry_of": request.retry_of,

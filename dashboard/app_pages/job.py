@@ -15,6 +15,9 @@ def summary(words: Words, job: Job) -> None:
     """Who asked for it, when, and how long it took."""
     ended = job.started_at is not None and job.finished_at is not None
     project = "" if job.project == "default" else f" · {job.project}"
+    host = job.host or "–"
+    if job.gpus > 1:
+        host = words("job.cards", host=host, count=job.gpus)
     took = (job.finished_at or 0.0) - (job.started_at or 0.0) if ended else None
     parts.facts(
         [
@@ -24,7 +27,7 @@ def summary(words: Words, job: Job) -> None:
                 words("jobs.user"),
                 job.user + project,
             ),
-            (words("jobs.host"), job.host or "–"),
+            (words("jobs.host"), host),
             (words("job.submitted"), moments.clock(job.created_at)),
             (words("jobs.took"), moments.length(took, words)),
             (words("job.priority"), str(job.priority)),

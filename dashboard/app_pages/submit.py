@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import (
     address,
     arrivals,
+    asks,
     drafting,
     language,
     parts,
@@ -177,19 +178,24 @@ def bar(words: Words) -> tuple[str, DeltaGenerator, bool]:
     return kind, place, over
 
 
-def form(words: Words, kind: str, offered: Offers) -> tuple[dict[str, Any], Grid, list[str]]:
-    """The fields and their values, the grid, and the titles of what is missing."""
+def form(
+    words: Words, kind: str, offered: Offers
+) -> tuple[dict[str, Any], Grid, int, list[str]]:  # fmt: skip
+    """The fields and their values, the grid, the cards, and the titles of what is missing."""
     method = drafting.method(kind)
     grid = sweep_fields.read(kind, method)
     with st.container(border=True):
         values, missing = FORMS[kind](words, offered, grid)
         # The method may have been changed by this very run.
         sweep_fields.draw(words, kind, drafting.method(kind), offered)
+        gpus = asks.cards(words, kind)
     missing += [words("sweep.values", field=name) for name, given in grid.items() if not given]
-    return values, grid, missing
+    return values, grid, gpus, missing
 
 
-def ask(words: Words, kind: str, values: dict[str, Any], grid: Grid, missing: list[str]) -> None:
+def ask(
+    words: Words, kind: str, values: dict[str, Any], grid: Grid, gpus: int, missing: list[str]
+) -> None:  # fmt: skip
     """Submit, or plan first; several jobs are counted on the button."""
     count = sweep_fields.count(grid)
     label = words("submit.send.many", count=count) if grid else words("submit.send")
@@ -204,9 +210,9 @@ def ask(words: Words, kind: str, values: dict[str, Any], grid: Grid, missing: li
     if (sent or planned) and missing:
         st.error(words("submit.missing", fields=", ".join(missing)), icon=":material/error:")
     elif sent:
-        sending.send(words, values, grid)
+        sending.send(words, values, grid, gpus)
     elif planned:
-        planning.show(words, values, grid)
+        planning.show(words, values, grid, gpus)
 
 
 def main() -> None:
@@ -225,12 +231,12 @@ def main() -> None:
     if over:
         drafting.start_over(words, kind, offered)
     drafting.note(words, kind, offered)
-    values, grid, missing = form(words, kind, offered)
+    values, grid, gpus, missing = form(words, kind, offered)
     drafting.keep(kind, values, grid)
     with place:
         shelf.shelf(words, kind, values, grid)
-    planning.command(words, values, grid)
-    ask(words, kind, values, grid, missing)
+    planning.command(words, values, grid, gpus)
+    ask(words, kind, values, grid, gpus, missing)
     if kind == "fuse" and issubclass(FUSION_METHODS[values["params"]["method"]], TRANSFERS):
         study_form.show(words, offered)
 

@@ -58,7 +58,7 @@ class Submission(Asked):
     #: 0 to 9, higher first.
     priority: Priority = 5
     max_attempts: Annotated[int, Field(ge=1, le=20), _WHOLE] = 3
-    #: Cards, all of one host.
+    #: Cards of each training, all of one host; another job takes one.
     gpus: Annotated[int, Field(ge=1, le=64), _WHOLE] = 1
     #: MiB on each card; 0 takes whole cards, null predicts it from spec and base.
     vram_mb: Annotated[int, Field(ge=0, le=2**31 - 1), _WHOLE] | None = None

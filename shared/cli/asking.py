@@ -70,7 +70,10 @@ def queueing(command: Callable[..., Any]) -> Callable[..., Any]:
             "--gpus",
             type=click.IntRange(1, 64),
             default=1,
-            help=say("Cards, all of one host. Default: 1.", "卡数（同一主机）。默认：1。"),
+            help=say(
+                "Cards of one host that a training computes on, a process on each. Default: 1.",
+                "训练所用的卡数（同一主机，每卡一个进程）。默认：1。",
+            ),
         ),
         click.option(
             "--vram",

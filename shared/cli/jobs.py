@@ -112,6 +112,8 @@ def show(job: str) -> None:
         say("submitted", "提交") + f"  {clock(found.created_at)}  {found.user}",
         say("ran", "用时") + f"  {duration(took(found, at))}  {found.host or ''}",
     ]
+    if found.gpus > 1:
+        lines.append(say("cards", "卡数") + f"  {found.gpus}")
     if data["position"] is not None:
         lines.append(say("place in the queue", "队列位置") + f"  {data['position']}")
     if data["waits"] is not None:

@@ -28,7 +28,8 @@ def as_data(each: Plan) -> dict[str, Any]:
 
 def _text(each: Plan) -> str:
     unknown = say("unknown", "未知")
-    asks = f"{each.gpus} × {each.vram_mb} MiB" if each.vram_mb else say("whole cards", "整卡")
+    whole = say(f"{each.gpus} whole card{'s' * (each.gpus != 1)}", f"{each.gpus} 张整卡")
+    asks = f"{each.gpus} × {each.vram_mb} MiB" if each.vram_mb else whole
     place = "–" if each.place is None else each.place
     starts = unknown if each.starts_in is None else duration(each.starts_in)
     lasts = unknown if each.seconds is None else duration(each.seconds)

@@ -138,6 +138,13 @@ class UnknownHost(UserError):
     zh = "没有名为“{host}”的主机。已知主机：{known}。"
 
 
+class OneCardOnly(UserError):
+    """A job to {kind} computes on one card, and {gpus} are asked for. Ask for one; only a training
+    uses several."""
+
+    zh = "{kind} 任务只在一张卡上计算，却请求了 {gpus} 张。请只请求一张；只有训练会用到多张。"
+
+
 class RankTooLarge(UserError):
     """Rank {rank} is above the width of the base model "{base}": its narrowest adapted matrix has
     {width} rows or columns. Choose a rank of at most {width}."""

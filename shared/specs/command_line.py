@@ -9,7 +9,7 @@ from shared.specs.parameters import Parameter, parameters
 
 
 def command_line(
-    values: Mapping[str, Any], grid: Mapping[str, Sequence[Any]] | None = None
+    values: Mapping[str, Any], grid: Mapping[str, Sequence[Any]] | None = None, gpus: int = 1
 ) -> str:  # fmt: skip
     """The command for a spec's values, `kind` among them; values may still be missing.
 
@@ -25,7 +25,8 @@ def command_line(
         method = params.get("method", "weighted_sum")
         words += ["--method", method, *_flags(parameters(FUSION_METHODS[method]), params, grid)]
     swept = [f"--sweep={name}={','.join(map(_written, some))}" for name, some in grid.items()]
-    return shlex.join([*words, *_flags(own, values, grid), *swept])
+    cards = [f"--gpus={gpus}"] if gpus > 1 else []
+    return shlex.join([*words, *_flags(own, values, grid), *swept, *cards])
 
 
 def _flags(

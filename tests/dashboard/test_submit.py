@@ -102,6 +102,25 @@ def test_changed_values_reach_the_spec_with_their_types(small: Path, open_page: 
     assert "changed：排队中，第 4 位" in texts(app)
 
 
+def test_the_cards_of_a_training_are_in_the_command_the_job_its_page_and_its_clone(
+    small: Path, open_page: Open
+) -> None:
+    app = _fill_training(open_page("submit"), "on-two")
+    app = app.number_input(key="draft.train.cards").set_value(2).run()
+    assert "--gpus=2" in texts(app)
+    app.button(key="submit.plan.train").click().run()
+    assert "2 whole cards" in texts(app)
+    assert not _send(app, "train").error
+    job = _newest()
+    assert (job.name, job.gpus) == ("on-two", 2)
+    assert "on 2 cards" in texts(open_page("job", id=job.id))
+    assert "2 张卡" in texts(open_page("job", "zh", id=job.id))
+    app = open_page("submit", like=job.id)
+    assert app.number_input(key="draft.train.cards").value == 2
+    app = app.button(key="submit.over").click().run()
+    assert app.number_input(key="draft.train.cards").value == 1
+
+
 def test_a_recipe_fills_the_form_in_and_names_its_source(small: Path, open_page: Open) -> None:
     app = _fill_training(open_page("submit"), "by-recipe")
     app.number_input(key="draft.train.rank").set_value(4)

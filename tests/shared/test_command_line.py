@@ -57,4 +57,5 @@ def test_defaults_stay_unsaid() -> None:
     said = command_line(TRAIN)
     assert said.endswith("--rank=3")
     assert "--alpha" not in said
+    assert command_line(TRAIN, gpus=2).endswith("--rank=3 --gpus=2")
     assert "--alpha" not in command_line(TRAIN | {"rank": 8})

@@ -11,13 +11,14 @@ from sqlalchemy import text
 
 from pools import claim_next
 from processes import until
-from shared import base_models, datasets, db, jobs, leases, queue, queueing, why
+from shared import base_models, datasets, db, jobs, leases, plans, queue, queueing, why
 from shared.errors import (
     AmbiguousJob,
     InvalidSpec,
     NameTaken,
     NotCancellable,
     NotRetryable,
+    OneCardOnly,
     RankTooLarge,
     UnknownAdapter,
     UnknownBase,
@@ -143,6 +144,17 @@ class TestSubmitting:
         specs = [parse_spec(TRAIN), parse_spec(TRAIN | {"name": "u", "template": "custom"})]
         with pytest.raises(InvalidSpec, match="template_text"):
             queueing.submit_many(specs, queueing.Request(actor=Actor.admin("ann")))
+
+    def test_several_cards_are_for_trainings(self) -> None:
+        wanted = [parse_spec(evaluate("e", ["there"]))]
+        asked = queueing.Request(actor=Actor.admin("ann"), gpus=2)
+        for submitting in (queueing.submit_many, queueing.submit_batch):
+            with pytest.raises(OneCardOnly, match=r"job to evaluate.*2 are asked"):
+                submitting(wanted, asked)
+        with db.reading() as session, pytest.raises(OneCardOnly):
+            plans.plan(session, wanted, asked)
+        made = queueing.submit_many([parse_spec(TRAIN), *wanted], asked)
+        assert [(job.kind, job.gpus) for job in made] == [("train", 2), ("evaluate", 1)]
 
     def test_an_adapter_on_its_way_can_be_used_and_is_waited_for(self) -> None:
         training = submit(TRAIN)
