@@ -63,7 +63,7 @@ def _train(order: WorkOrder, report: Report, crew: Crew) -> AdapterResult:
     report.phase("loading base")
     full = spec.tuning == "full"
     if full:
-        require_room(place.base, order.device, spec, place.halvings)
+        require_room(place.base, order.device, spec, place.halvings, crew.size)
     precision = "fp32" if full else spec.precision
     model, tokenizer = load_base(place.base, order.device, precision, spec.base_bits)
     template = template_of(spec, tokenizer)

@@ -27,9 +27,12 @@ class Sizes:
     vocabulary: int
 
 
-def require_room(base: BaseFiles, device: str, spec: TrainingSpec, halvings: int = 0) -> None:
+def require_room(
+    base: BaseFiles, device: str, spec: TrainingSpec, halvings: int = 0, at_once: int = 1
+) -> None:
     """Raise DoesNotFit where the predicted memory is more than the device has free.
 
+    `at_once`: processes that will ask for as much; each on a card of its own, or all of the host.
     Does nothing for a base whose files cannot be read: loading it says why.
     """
     sizes = sizes_of(Path(base.location))
@@ -42,6 +45,8 @@ def require_room(base: BaseFiles, device: str, spec: TrainingSpec, halvings: int
         update={"precision": "bf16" if bf16 else "fp32", "micro_batch_size": rows}
     )
     need, free = training_bytes(taken, sizes), free_bytes(device)
+    if not device.startswith("cuda"):
+        need *= at_once
     if free is not None and need > free:
         where = both("the card", "显卡") if device.startswith("cuda") else both("the host", "主机")
         raise DoesNotFit(
