@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel
 from shared import db, history, memory, queue, queued_rows
 from shared.bulk import insert_rows
 from shared.columns import short_id
-from shared.errors import NameTaken, OneCardOnly, both
+from shared.errors import InvalidSpec, NameTaken, OneCardOnly, both
 from shared.people.actors import Actor
 from shared.people.permissions import Action, authorise
 from shared.specs import AnySpec
@@ -106,7 +106,15 @@ def _authorise(specs: Sequence[AnySpec], actor: Actor) -> None:
 
 
 def require_use_of_cards(specs: Sequence[AnySpec], request: Request) -> None:
-    """Raise OneCardOnly where several cards are asked for and no training is there to use them."""
+    """Raise OneCardOnly where several cards are asked for and no training is there to use them.
+
+    Raises InvalidSpec for a training that wants its base spread, and one card.
+    """
+    if request.gpus == 1 and any(getattr(spec, "spread", "auto") == "on" for spec in specs):
+        problem = both(
+            "one card is asked for; ask for several (gpus)", "只请求了一张卡；请请求多张（gpus）"
+        )
+        raise InvalidSpec(field="spread", problem=problem)
     if request.gpus > 1 and not any(spec.kind == "train" for spec in specs):
         raise OneCardOnly(kind=specs[0].kind, gpus=request.gpus)
 

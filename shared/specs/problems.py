@@ -48,6 +48,11 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "a base in 8 or 4 bits takes plain lora (tuning lora, start zero, also_train none)",
         "8 位或 4 位底座只支持普通 lora（tuning lora、start zero、also_train none）",
     ),
+    "spread_takes_lora": (
+        "only lora and prefix, start zero, on a base without base_bits are spread",
+        "只有 lora 与 prefix（start zero、不设 base_bits）可以分散底座",
+    ),
+    "spread_not_compiled": ("spread layers are not compiled", "分散的层不能编译"),
     "prefix_not_compiled": ("layers with a prefix are not compiled", "带前缀的层不能编译"),
     "list_type": ("it must be a list", "须为列表"),
     "dict_type": ("it must be an object", "须为对象"),

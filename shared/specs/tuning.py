@@ -170,6 +170,21 @@ class TuningParameters(Spec):
         ),
         group="advanced",
     )
+    spread: Literal["auto", "on", "off"] = parameter(
+        "auto",
+        en=(
+            "Spread the base",
+            "On several cards: each holds its part of the frozen base's layers, which are brought "
+            "together while they compute; slower. Auto does so only where the base would not fit on "
+            "one card. For lora and prefix. Does not change the result.",
+        ),
+        zh=(
+            "分散底座",
+            "多卡时：每张卡只存放冻结底座各层的一部分，计算时再合在一起；更慢。auto 仅在一张卡放不下底座时启用。"
+            "用于 lora 与 prefix。不影响结果。",
+        ),
+        group="advanced",
+    )
     compiled: bool = parameter(
         False,
         en=(
@@ -192,6 +207,14 @@ class TuningParameters(Spec):
             raise PydanticCustomError("only_lora_has", "only lora has modules and dropout")
         return value
 
+    @field_validator("spread")
+    @classmethod
+    def _spread_alone(cls, value: str, info: ValidationInfo) -> str:
+        plain = {"tuning": ("lora", "prefix"), "start": ("zero",), "base_bits": ("full",)}
+        if value == "on" and any(info.data.get(name) not in fit for name, fit in plain.items()):
+            raise PydanticCustomError("spread_takes_lora", "lora or prefix only")
+        return value
+
     @field_validator("start", "lora_plus", "also_train", "base_bits", "compiled")
     @classmethod
     def _together(cls, value: str | float | bool, info: ValidationInfo) -> str | float | bool:
@@ -209,6 +232,8 @@ class TuningParameters(Spec):
             start = info.data.get("start")
             if tuning != "lora" or start != "zero" or info.data.get("also_train") != "none":
                 raise PydanticCustomError("quantised_takes_lora", "plain lora only")
+        if info.field_name == "compiled" and value and info.data.get("spread") == "on":
+            raise PydanticCustomError("spread_not_compiled", "spread layers are not compiled")
         if info.field_name == "compiled" and value and tuning == "prefix":
             raise PydanticCustomError("prefix_not_compiled", "a prefix is not compiled")
         return value

@@ -27,6 +27,7 @@ sys.exit(run(sys.argv[1], events))
 """
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {"micro_batch_size": 2},
+    "lora, spread": {"micro_batch_size": 2, "spread": "on"},
     "prefix": {"tuning": "prefix", "learning_rate": 0.1},
     "full": {"tuning": "full"},
 }

@@ -156,6 +156,14 @@ class TestSubmitting:
         made = queueing.submit_many([parse_spec(TRAIN), *wanted], asked)
         assert [(job.kind, job.gpus) for job in made] == [("train", 2), ("evaluate", 1)]
 
+    def test_a_base_is_spread_over_several_cards_only(self) -> None:
+        with pytest.raises(InvalidSpec, match="spread: one card is asked for"):
+            submit(TRAIN | {"spread": "on"})
+        assert submit(TRAIN | {"spread": "on"}, gpus=2).gpus == 2
+        for more in ({"tuning": "full"}, {"start": "pissa"}, {"compiled": True}):
+            with pytest.raises(InvalidSpec, match="spread"):
+                parse_spec(TRAIN | {"spread": "on"} | more)
+
     def test_an_adapter_on_its_way_can_be_used_and_is_waited_for(self) -> None:
         training = submit(TRAIN)
         fusion = submit(fuse("f", ["t", "there"]))

@@ -25,6 +25,7 @@ from worker.checkpoints import (
 )
 from worker.training.adapted import Adapted
 from worker.training.batches import seed_of
+from worker.training.crew import Crew
 from worker.training.full import Full
 from worker.training.pissa import principal
 from worker.training.place import Place
@@ -121,10 +122,11 @@ def target_modules(adapted: Trainee) -> list[str]:
     return sorted(chosen)
 
 
-def publish(adapted: Trainee, place: Place, steps: int) -> float:
+def publish(adapted: Trainee, place: Place, steps: int, crew: Crew) -> float:
     """Save the adapter to `place.out`, reload it from disk; return how far it moves the logits.
 
-    Takes the adapter off the base. Raises NotFinite, NoOp, ReloadMismatch.
+    The leader writes; who must keep in step computes along. Takes the adapter off the base.
+    Raises NotFinite, NoOp, ReloadMismatch.
     """
     if isinstance(adapted, Full):
         adapted.round()
@@ -139,11 +141,10 @@ def publish(adapted: Trainee, place: Place, steps: int) -> float:
                 f"训练 {steps} 步后，适配器没有改变其底座的任何 logit。",
             )
         )
-    if isinstance(adapted, Full):
-        adapted.write(place.out, place.base.location)
-    else:
-        write_adapter(place.out, adapted.config, adapted.state(), place.base.name)
-        _require_same_weights(place.out, adapted.state())
+    if crew.leads:
+        _write(adapted, place)
+    if crew.in_step:
+        crew.wait()
     difference = float((adapted.reload(place.out) - trained).abs().max())
     if not difference <= _tolerance(adapted.base) * float(trained.abs().max()):
         raise ReloadMismatch(
@@ -153,6 +154,14 @@ def publish(adapted: Trainee, place: Place, steps: int) -> float:
             )
         )
     return change
+
+
+def _write(adapted: Trainee, place: Place) -> None:
+    if isinstance(adapted, Full):
+        adapted.write(place.out, place.base.location)
+        return
+    write_adapter(place.out, adapted.config, adapted.state(), place.base.name)
+    _require_same_weights(place.out, adapted.state())
 
 
 def _tolerance(base: Any) -> float:

@@ -35,6 +35,8 @@ class Crew:
 
     size = 1
     number = 0
+    #: Whether all must make as many passes through the base, because its layers lie on all cards.
+    in_step = False
 
     @property
     def leads(self) -> bool:
@@ -52,6 +54,13 @@ class Crew:
     def sums(self, values: Mapping[str, float]) -> dict[str, float]:
         """Each number summed over the crew."""
         return dict(values)
+
+    def idle_passes(self, passes: int) -> int:
+        """How many more passes than these another process makes, where all must make as many."""
+        return 0
+
+    def wait(self) -> None:
+        """Come back when all are here."""
 
     def add_gradients(self, weights: Sequence[nn.Parameter]) -> None:
         """Give every weight the sum of its gradients over the crew."""
@@ -109,6 +118,18 @@ class Together(Crew):
         for each in said:
             found.update(each)  # pyright: ignore[reportArgumentType]  # sums of floats
         return dict(found)
+
+    def idle_passes(self, passes: int) -> int:
+        if not self.in_step:
+            return 0
+        most = torch.tensor([passes])
+        with _with_the_others():
+            dist.all_reduce(most, dist.ReduceOp.MAX)
+        return int(most) - passes
+
+    def wait(self) -> None:
+        with _with_the_others():
+            dist.all_reduce(torch.zeros(1))
 
     def add_gradients(self, weights: Sequence[nn.Parameter]) -> None:
         # Said on the CPU first: whoever failed in this step is missed here, and not by a kernel

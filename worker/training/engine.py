@@ -31,6 +31,7 @@ from worker.training.prefix import Prefixed, no_prefix
 from worker.training.recomputing import recomputed, recomputes
 from worker.training.record import facts_of, identity_of
 from worker.training.room import require_room
+from worker.training.spreading import load_spread, wants_spreading
 from worker.training.together import together
 from worker.training.trainee import Trainee
 
@@ -65,7 +66,16 @@ def _train(order: WorkOrder, report: Report, crew: Crew) -> AdapterResult:
     if full:
         require_room(place.base, order.device, spec, place.halvings, crew.size)
     precision = "fp32" if full else spec.precision
-    model, tokenizer = load_base(place.base, order.device, precision, spec.base_bits)
+    if wants_spreading(spec, place.base, order.device, crew):
+        report.log(
+            both(
+                "each card holds its part of the base's layers (spread)",
+                "每张卡各存放底座各层的一部分（spread）",
+            )
+        )
+        model, tokenizer = load_spread(place.base, order.device, precision, crew)
+    else:
+        model, tokenizer = load_base(place.base, order.device, precision, spec.base_bits)
     template = template_of(spec, tokenizer)
     return train_adapter(
         model, tokenizer, mixed.rows, spec, template, place, report,
@@ -135,9 +145,11 @@ def train_adapter(
     except torch.OutOfMemoryError as full:
         raise OutOfMemory(detail=str(full).splitlines()[0]) from full
     if not crew.leads:
+        if crew.in_step:
+            publish(adapted, place, standing.step, crew)
         return AdapterResult(place.out, rank, {})
     report.phase("checking")
-    change = publish(adapted, place, standing.step)
+    change = publish(adapted, place, standing.step, crew)
     report.log(
         both(
             f"reloaded from disk: same logits, up to {change:.3g} away from the base's",

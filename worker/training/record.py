@@ -13,7 +13,7 @@ from worker.training.place import Place
 from worker.training.resuming import Standing
 
 #: Parameters that may differ when a job goes on: they change memory or speed, not the result.
-_FREE = {"micro_batch_size", "compiled", "recompute"}
+_FREE = {"micro_batch_size", "compiled", "recompute", "spread"}
 
 
 def identity_of(

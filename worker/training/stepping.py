@@ -81,10 +81,11 @@ def mean_loss(learner: Learner, course: Course, lessons: Sequence[Lesson]) -> fl
     total = units = 0.0
     for first in range(0, len(lessons), course.parameters.batch_size):
         together = lessons[first:][: course.parameters.batch_size]
-        for batch in _batches(learner, course, course.crew.share(together)):
+        for batch, counts in _batches(learner, course, together):
             loss, count, _ = course.objective(learner, batch)
-            total += float(loss)
-            units += count
+            if counts:
+                total += float(loss)
+                units += count
     found = course.crew.sums({"loss": total, "units": units})
     return found["loss"] / found["units"]
 
@@ -100,8 +101,11 @@ def _accumulate(
     units = sum(units_of(lesson) for lesson in lessons)
     total = torch.zeros((), device=learner.model.device)
     sums: Counter[str] = Counter()
-    for batch in _batches(learner, course, course.crew.share(lessons)):
+    for batch, counts in _batches(learner, course, lessons):
         loss, _, also = course.objective(learner, batch)
+        if not counts:
+            (loss * 0).backward()
+            continue
         (loss / units).backward()
         total += loss.detach()
         sums.update(also)  # pyright: ignore[reportArgumentType]  # sums of floats
@@ -115,8 +119,15 @@ def units_of(lesson: Lesson) -> int:
     return lesson[0].labels if len(lesson) == 1 else 1
 
 
-def _batches(learner: Learner, course: Course, lessons: Sequence[Lesson]) -> Iterator[Batch]:
-    """The rows of a step as they lie in memory, group after group."""
+def _batches(
+    learner: Learner, course: Course, lessons: Sequence[Lesson]
+) -> Iterator[tuple[Batch, bool]]:
+    """This process's rows of a step as they lie in memory, group after group, and that they count.
+
+    Where another process has more groups and all must keep in step, a row again that does not.
+    """
+    shortest = min(lessons, key=lambda lesson: len(lesson[0].ids))
+    lessons = course.crew.share(lessons)
     spare = _SPARE_GPU if learner.model.device.type == "cuda" else _SPARE_CPU
     lengths = {
         number: max(len(example.ids) for example in lesson) for number, lesson in enumerate(lessons)
@@ -124,6 +135,9 @@ def _batches(learner: Learner, course: Course, lessons: Sequence[Lesson]) -> Ite
     groups = micro_batches(
         range(len(lessons)), lengths, course.micro_batch, _ANY if learner.packs else spare
     )
+    idle = course.crew.idle_passes(len(groups))
     for group in groups:
         chosen = [example for number in group for example in lessons[number]]
-        yield learner.batch(chosen, course.padding)
+        yield learner.batch(chosen, course.padding), True
+    for _ in range(idle):
+        yield learner.batch(shortest, course.padding), False

@@ -22,6 +22,7 @@ from worker.reporting import AdapterResult, Silent, Stopped, Unheard
 from worker.training import loop, place_of, stepping, train, train_adapter
 from worker.training.crew import Crew, divided
 from worker.training.examples import Example
+from worker.training.spreading import load_spread
 from worker.training.together import together
 
 # Python 3.12 warns of any fork beside threads; these processes compute on one.
@@ -39,7 +40,13 @@ PREFERENCES = [
 KINDS: dict[str, dict[str, Any]] = {
     "packed, looks": {"look_every": 10},
     "preferences, padded": {"objective": "dpo", "packing": False},
-    "prefix": {"tuning": "prefix", "virtual_tokens": 4},
+    "prefix, spread, looks": {
+        "tuning": "prefix",
+        "virtual_tokens": 4,
+        "spread": "on",
+        "look_every": 10,
+    },
+    "preferences, spread": {"objective": "dpo", "spread": "on"},
     "full": {"tuning": "full", "learning_rate": 1e-5},
     "dora, lora+, both ends": {"tuning": "dora", "lora_plus": 4.0, "also_train": "both"},
 }
@@ -83,7 +90,10 @@ def learned(order: WorkOrder, report: Any, crew: Crew) -> AdapterResult:
     assert order.base is not None
     spec: Any = order.spec
     rows = PREFERENCES if spec.objective == "dpo" else MIXED
-    model, tokenizer = load_base(order.base, "cpu", "fp32")
+    if crew.size > 1 and spec.spread == "on":
+        model, tokenizer = load_spread(order.base, "cpu", "fp32", crew)
+    else:
+        model, tokenizer = load_base(order.base, "cpu", "fp32")
     return train_adapter(
         model, tokenizer, rows, spec, "auto", place_of(order), report if crew.leads else Unheard(),
         held_out=MIXED[:3] if spec.look_every else [], crew=crew,
