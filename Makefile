@@ -15,6 +15,8 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 
 QUIET := $(shell test -t 2 || echo --quiet)
 # Python compiles the modules that are imported; pip would compile all of them, half a minute's work.
 INSTALL = $(BIN)/python -m pip install $(QUIET) --no-compile --constraint requirements.lock --editable
+# That is kept: where images forbid it, each process of a test would compile all it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 MODELS ?= ../shared/models
 DATA ?= ../shared/data
 SLOW := journey or chaos or browser

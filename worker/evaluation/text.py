@@ -5,8 +5,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from rouge_score.rouge_scorer import RougeScorer
-
 from shared.instructions import in_language
 
 #: Scripts written without spaces: kana, and Han with its extensions.
@@ -17,19 +15,9 @@ _TOKEN = re.compile(rf"[{_SCRIPTS}]|[^\W_{_SCRIPTS}]+")
 def tokens(text: str) -> list[str]:
     """Each Han or kana character, each other word or number; lower case, no punctuation.
 
-    rouge-score's own tokenizer keeps only a-z and 0-9, so that it finds every Chinese text empty.
+    A tokenizer that keeps only a-z and 0-9, as rouge-score's does, finds every Chinese text empty.
     """
     return _TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
-
-
-class _Tokenizer:
-    """`tokens` in the form rouge-score asks for."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return tokens(text)
-
-
-_ROUGE = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_Tokenizer())
 
 
 def answer_values(answer: str, references: Sequence[str]) -> dict[str, float]:
@@ -37,9 +25,9 @@ def answer_values(answer: str, references: Sequence[str]) -> dict[str, float]:
 
     Also chrF. Each is the best over the references, so that any good answer counts in full.
     """
-    rouge = _ROUGE.score_multi(list(references), answer)
+    rouges = [rouge(answer, reference) for reference in references]
     return {
-        **{name: float(found.fmeasure) for name, found in rouge.items()},
+        **{name: max(each[name] for each in rouges) for name in rouges[0]},
         "chrf": max(chrf(answer, reference) for reference in references),
         "f1": max(f1(answer, reference) for reference in references),
         "exact_match": float(any(same(answer, reference) for reference in references)),
@@ -60,6 +48,45 @@ def _distinct(text: str, n: int) -> float:
     words = tokens(text)
     grams = [tuple(words[at : at + n]) for at in range(len(words) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 1.0
+
+
+def rouge(answer: str, reference: str) -> dict[str, float]:
+    """F-scores of the words, the pairs of words and the longest order that both texts share."""
+    given, wanted = tokens(answer), tokens(reference)
+    scores = {}
+    for n in (1, 2):
+        one, other = _runs(given, n), _runs(wanted, n)
+        scores[f"rouge{n}"] = _f_score((one & other).total(), one.total(), other.total())
+    scores["rougeL"] = _f_score(in_common(given, wanted), len(given), len(wanted))
+    return scores
+
+
+def _runs(words: list[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[at : at + n]) for at in range(len(words) - n + 1))
+
+
+def _f_score(shared: int, given: int, wanted: int) -> float:
+    """Harmonic mean of the shares `shared` has of what was given and of what was wanted."""
+    if shared == 0:
+        return 0.0
+    precision, recall = shared / given, shared / wanted
+    return 2 * precision * recall / (precision + recall)
+
+
+def in_common(one: Sequence[str], other: Sequence[str]) -> int:
+    """Length of the longest common subsequence, a word of `other` a step.
+
+    Each place of `one` has a bit, which is 0 where that subsequence grows (Hyyrö 2004).
+    """
+    places: dict[str, int] = {}
+    for at, word in enumerate(one):
+        places[word] = places.get(word, 0) | 1 << at
+    whole = (1 << len(one)) - 1
+    left = whole
+    for word in other:
+        met = left & places.get(word, 0)
+        left = (left + met | left - met) & whole
+    return len(one) - left.bit_count()
 
 
 def chrf(answer: str, reference: str, *, order: int = 6, beta: float = 2.0) -> float:

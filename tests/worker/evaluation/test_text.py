@@ -1,8 +1,11 @@
 """Answers are compared alike in English and Chinese; the best reference counts."""
 
-import pytest
+import random
 
-from worker.evaluation.text import answer_values, chrf, f1, own_values, same, tokens
+import pytest
+from rouge_score.rouge_scorer import RougeScorer
+
+from worker.evaluation.text import answer_values, chrf, f1, own_values, rouge, same, tokens
 
 
 def test_tokens_are_han_characters_and_words_of_other_scripts():
@@ -27,6 +30,22 @@ def test_english_rouge_is_the_textbook_one():
     assert values["rouge2"] == pytest.approx(2 * (1 / 2) * (1 / 5) / (1 / 2 + 1 / 5))
     assert values["f1"] == pytest.approx(2 * 3 / 9)
     assert values["exact_match"] == 0
+
+
+def test_rouge_is_rouge_scores_on_any_two_texts():
+    class _Tokenizer:
+        def tokenize(self, text: str) -> list[str]:
+            return tokens(text)
+
+    theirs = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_Tokenizer())
+    draw = random.Random(5)
+    words = ["the", "cat", "dog", "on", "河", "水", "流", "大海"]
+    for _ in range(300):
+        answer, reference = (
+            " ".join(draw.choices(words, k=draw.choice((0, 1, 2, 5, 20, 90)))) for _ in range(2)
+        )
+        wanted = {name: score.fmeasure for name, score in theirs.score(reference, answer).items()}
+        assert rouge(answer, reference) == wanted, (answer, reference)
 
 
 def test_the_best_reference_counts_and_a_partial_score_stays_partial():
