@@ -31,8 +31,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "没有主机容得下它：需要 {asked}；单台主机最多 {most} 张。",
     ),
     "too_large": (
-        "No host could ever hold it: it asks for {asked}; the largest card has {largest} MiB.",
-        "没有主机容得下它：需要 {asked}；最大的卡为 {largest} MiB。",
+        "No host could ever hold it: it asks for {asked}; the largest card has {largest} MiB. "
+        "A training of lora or a prefix may ask for several (`--gpus`).",
+        "没有主机容得下它：需要 {asked}；最大的卡为 {largest} MiB。"
+        "lora 或 prefix 训练可请求多张（`--gpus`）。",
     ),
     "limit_running": (
         "{user} may run {allowed} jobs at once (`graft limits`), and {held} run.",

@@ -126,8 +126,7 @@ def _batches(
 
     Where another process has more groups and all must keep in step, a row again that does not.
     """
-    shortest = min(lessons, key=lambda lesson: len(lesson[0].ids))
-    lessons = course.crew.share(lessons)
+    every, lessons = lessons, course.crew.share(lessons)
     spare = _SPARE_GPU if learner.model.device.type == "cuda" else _SPARE_CPU
     lengths = {
         number: max(len(example.ids) for example in lesson) for number, lesson in enumerate(lessons)
@@ -140,4 +139,5 @@ def _batches(
         chosen = [example for number in group for example in lessons[number]]
         yield learner.batch(chosen, course.padding), True
     for _ in range(idle):
+        shortest = min(every, key=lambda lesson: len(lesson[0].ids))
         yield learner.batch(shortest, course.padding), False

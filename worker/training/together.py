@@ -136,10 +136,10 @@ def _serve(pipe: int, work: Callable[[], Any]) -> NoReturn:
     except Exception as wrong:
         # The boundary of the process: whatever it was must reach the one that waits.
         said = _portable(wrong)
-    with os.fdopen(pipe, "wb") as out:
-        pickle.dump(said, out)
     sys.stdout.flush()
     sys.stderr.flush()
+    with os.fdopen(pipe, "wb") as out:
+        pickle.dump(said, out)
     os._exit(0)
 
 

@@ -63,9 +63,10 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nobody_stays() -> Iterator[None]:
-    """However a training ends, its processes do."""
+    """However a training ends, its processes do; servers of other tests may stay."""
+    before = set(psutil.Process().children())
     yield
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 class Noted(Silent):
