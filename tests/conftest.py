@@ -4,6 +4,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+import garbage
 from pools import database, sqlite
 from servers import postgres_url, redis_url, short_folder
 from streams import Streams, longest_first
@@ -23,3 +24,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # Each of the processes sorts, and all come to the same order.
     if hasattr(config, "workerinput"):
         longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Everything is imported, and no test has begun."""
+    garbage.begin()

@@ -76,6 +76,7 @@ class LineReport:
 
 def preload() -> None:
     """Import what jobs need, without touching a device."""
+    _import_losses()
     for engine in (
         "torch",
         "peft",
@@ -88,6 +89,16 @@ def preload() -> None:
         import_module(engine)
     transformers_logging = import_module("transformers.utils.logging")
     transformers_logging.disable_progress_bar()
+
+
+def _import_losses() -> None:
+    """Import transformers' losses without scipy.optimize, half a second for detecting objects."""
+    utils: Any = import_module("transformers.utils")
+    is_there, utils.is_scipy_available = utils.is_scipy_available, lambda: False
+    try:
+        import_module("transformers.loss.loss_utils")
+    finally:
+        utils.is_scipy_available = is_there
 
 
 def run(order_path: str, descriptor: int, work: Work | None = None) -> int:

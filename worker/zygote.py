@@ -7,6 +7,7 @@ When no agent of this host has been there for a whole lease, they are killed: th
 somebody else's by then.
 """
 
+import gc
 import json
 import os
 import select
@@ -47,7 +48,11 @@ def main() -> None:
 
 
 def _import_engines(control: socket.socket, module: str) -> Any:
-    """Pay the seconds of importing once, before any job asks; end when the agent ends first."""
+    """Pay the seconds of importing once, before any job asks; end when the agent ends first.
+
+    All of it stays, here and in every runner: nothing is gained by looking for garbage in it.
+    """
+    gc.disable()
     imported = threading.Event()
     watch = threading.Thread(target=_end_with_agent, args=(control, imported))
     watch.start()
@@ -58,6 +63,8 @@ def _import_engines(control: socket.socket, module: str) -> Any:
         imported.set()
         # No thread may be left when runners are forked.
         watch.join()
+    gc.freeze()
+    gc.enable()
     return runner
 
 

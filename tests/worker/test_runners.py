@@ -104,6 +104,12 @@ def test_a_runner_has_no_way_to_the_database_or_the_broker(waiting: Runner) -> N
     assert "secret" not in str(environment)
 
 
+def test_a_runner_begins_without_libraries_that_few_jobs_need(waiting: Runner) -> None:
+    loaded = {file.path for file in psutil.Process(waiting.pid).memory_maps()}
+    assert any("/torch/" in path for path in loaded)
+    assert not [path for path in loaded if "/scipy/" in path]
+
+
 def test_a_runner_that_does_not_lead_its_group_yet_is_killed_all_the_same() -> None:
     # Between fork and setsid a runner is still in the group of its zygote.
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as forked:

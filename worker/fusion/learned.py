@@ -7,7 +7,6 @@ exact sum; the result is that sum as one adapter. Cost: so many passes over the 
 from collections.abc import Callable
 
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from shared.orders import WorkOrder
@@ -62,6 +61,9 @@ def lorahub(order: WorkOrder, params: LoraHub, report: Report) -> AdapterResult:
             return value
 
         start = [1 / mixture.adapters] * mixture.adapters
+        # Imported here: half a second that no other job needs.
+        from scipy.optimize import minimize
+
         minimize(goal, start, method="Nelder-Mead", options={"maxfev": params.tries})
         return torch.tensor(min(tried)[1])
 
