@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.orders import BaseFiles, DataFile, WorkOrder
 from shared.specs import TrainingSpec
+from worker.reporting import Silent
 
 #: Of the base: 8 layers, 512 wide, 27 million numbers; on a GPU a quarter of LLaMA-7B's depth.
 SHAPES: dict[str, dict[str, int]] = {
@@ -27,23 +28,16 @@ SHAPES: dict[str, dict[str, int]] = {
 ROWS, BATCH = 128, 16
 
 
-class Timed:
-    """A Report that writes each step with the time and the processor time so far."""
+class Timed(Silent):
+    """A Report that writes when each step was done to a file, where another process reads it."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._file = path.open("a", buffering=1)
 
     def metrics(self, step: int, values: dict[str, float]) -> None:
         times = {"at": time.perf_counter(), "tokens_per_s": values["tokens_per_s"]}
         self._file.write(json.dumps(times | {"loss": values["loss"]}) + "\n")
-
-    def phase(self, *_: Any) -> None:
-        """Not timed."""
-
-    progress = log = checkpoint = phase
-
-    def stop_requested(self) -> bool:
-        return False
 
 
 def make(folder: Path, device: str) -> None:
@@ -57,7 +51,8 @@ def make(folder: Path, device: str) -> None:
     heads = {"num_attention_heads": 8, "num_key_value_heads": 8, "head_dim": 64}
     if device == "cuda":
         heads = {"num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128}
-    model = LlamaForCausalLM(LlamaConfig(**SHAPE | SHAPES[device] | heads))
+    shape: dict[str, Any] = SHAPE | SHAPES[device] | heads
+    model: Any = LlamaForCausalLM(LlamaConfig(**shape))
     model.to(torch.bfloat16 if device == "cuda" else torch.float32).save_pretrained(folder / "base")
     tokenizer("<s> $A").save_pretrained(folder / "base")
     draw = random.Random(0)

@@ -15,16 +15,18 @@ from orders_of import ROWS
 from pools import upgrade, use
 from processes import Processes, gone, processes, until
 from shared import base_models, datasets, db, jobs
+from shared.errors import explain
 from shared.orders import BaseFiles, DataFile, WorkOrder
 from shared.people.actors import Actor
 from shared.specs import parse_spec
-from shared.tables import Outcome
+from shared.tables import Attempt, Outcome
 from worker import registration
 from worker.host import HostAgent
 from worker.runners import Runner, Runners
 from worker.traces import Trace
 
 __all__ = ["processes"]
+ANN = Actor.admin("ann")
 
 
 @pytest.fixture(scope="module")
@@ -148,26 +150,57 @@ def test_a_worker_that_is_stopped_while_it_imports_the_engines_stops_at_once(
     assert gone(zygote.pid)
 
 
-def test_a_training_that_asks_for_two_slots_gets_a_process_on_each(
+@pytest.fixture
+def agent(
     runners: Runners, tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> HostAgent:
+    """A host of two slots with a base and a dataset, whose looks at the queue the test makes."""
     use(monkeypatch, tmp_path / "home", cpu_slots="2", min_free_mb="0")
     upgrade()
-    ann = Actor.admin("ann")
     (tmp_path / "rows.json").write_text(json.dumps(ROWS))
-    agent = HostAgent(runners)
+    made = HostAgent(runners)
     with db.writing() as session:
-        registration.register(session, agent.devices)
-        base_models.register(session, "tiny", str(tiny_llama), actor=ann)
-        datasets.register(session, "rows", tmp_path / "rows.json", "training", actor=ann)
-    values = {"name": "shared", "base_model": "tiny", "dataset": "rows", "max_steps": 3}
-    job = jobs.submit(parse_spec({"kind": "train", **values}), actor=ann, gpus=2)
+        registration.register(session, made.devices)
+        base_models.register(session, "tiny", str(tiny_llama), actor=ANN)
+        datasets.register(session, "rows", tmp_path / "rows.json", "training", actor=ANN)
+    return made
+
+
+def training(steps: int) -> str:
+    """A training on two slots, queued; its id."""
+    values = {"name": "shared", "base_model": "tiny", "dataset": "rows", "max_steps": steps}
+    return jobs.submit(parse_spec({"kind": "train", **values}), actor=ANN, gpus=2).id
+
+
+def attempt_of(job: str) -> Attempt:
+    with db.reading() as session:
+        return jobs.attempts(session, job)[0]
+
+
+def test_a_training_that_asks_for_two_slots_gets_a_process_on_each(agent: HostAgent) -> None:
+    job = training(steps=3)
     agent._start_some(deep=True)
     until(lambda: not agent._busy, "its attempt has ended")
     with db.reading() as session:
-        [attempt] = jobs.attempts(session, job.id)
-        text = "\n".join(line.text for line in jobs.log_lines(session, job.id))
-        steps = [point.step for point in jobs.metrics(session, job.id)]
+        text = "\n".join(line.text for line in jobs.log_lines(session, job))
+        steps = [point.step for point in jobs.metrics(session, job)]
+    attempt = attempt_of(job)
     assert (attempt.outcome, attempt.cards) == (Outcome.SUCCEEDED, [0, 1]), text
     assert "2 processes share the rows of each step" in text
     assert steps == [1, 2, 3]
+
+
+def test_a_training_of_which_one_process_is_killed_is_tried_again(agent: HostAgent) -> None:
+    job = training(steps=100_000)
+    agent._start_some(deep=True)
+    until(lambda: attempt_of(job).done >= 2, "it has taken its first steps")
+    [supervisor] = agent._busy
+    runner = psutil.Process(supervisor.runner_pid())
+    first, second = sorted(runner.children(), key=lambda each: each.pid)
+    second.kill()
+    until(lambda: not agent._busy, "its attempt has ended")
+    attempt = attempt_of(job)
+    assert attempt.outcome == Outcome.RETRY
+    assert "process 2: signal 9" in explain(attempt.error)
+    assert gone(first.pid)
+    assert gone(runner.pid)
