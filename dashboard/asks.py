@@ -14,10 +14,12 @@ def cards(words: Words, kind: str) -> int:
     if kind != "train":
         return 1
     text = f"{words('submit.cards.help')}\n\n`--gpus`  1 – {_MOST}"
-    return st.number_input(
-        words("submit.cards"), min_value=1, max_value=_MOST, value=1, step=1, key=_CARDS,
-        help=text, persist_state="session", width=250,
-    )  # fmt: skip
+    # As wide as the fields above it.
+    with st.grid(min_column_width=250, gap="small"):
+        return st.number_input(
+            words("submit.cards"), min_value=1, max_value=_MOST, value=1, step=1, key=_CARDS,
+            help=text, persist_state="session",
+        )  # fmt: skip
 
 
 def put(count: int) -> None:
