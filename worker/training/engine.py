@@ -66,7 +66,7 @@ def _train(order: WorkOrder, report: Report, crew: Crew) -> AdapterResult:
     if full:
         require_room(place.base, order.device, spec, place.halvings, crew.size)
     precision = "fp32" if full else spec.precision
-    if wants_spreading(spec, place.base, order.device, crew):
+    if wants_spreading(spec, place.base, order.device, place.halvings, crew):
         report.log(
             both(
                 "each card holds its part of the base's layers (spread)",

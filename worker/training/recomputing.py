@@ -4,6 +4,7 @@ A third more time for a tenth of the memory (Chen et al. 2016, arXiv 1604.06174)
 trainings that would not fit otherwise.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -33,10 +34,12 @@ def recomputes(learner: Learner, course: Course, place: Place, report: Report) -
         )
         raise InvalidSpec(field="recompute", problem=problem)
     longest = max(len(example.ids) for lesson in course.lessons for example in lesson)
+    each = math.ceil(course.parameters.batch_size / course.crew.size)
+    rows = min(course.micro_batch, each)
     short = (
         wanted == "auto"
         and not cached
-        and (place.halvings > 0 or is_short(learner.model, course.micro_batch * longest))
+        and (place.halvings > 0 or is_short(learner.model, rows * longest))
     )
     if wanted != "on" and not short:
         return False

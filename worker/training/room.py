@@ -1,6 +1,7 @@
 """Will a full fine-tuning fit? Asked before the base is loaded: afterwards it would be too late."""
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,30 +29,33 @@ class Sizes:
 
 
 def require_room(
-    base: BaseFiles, device: str, spec: TrainingSpec, halvings: int = 0, at_once: int = 1
+    base: BaseFiles, device: str, spec: TrainingSpec, halvings: int = 0, processes: int = 1
 ) -> None:
     """Raise DoesNotFit where the predicted memory is more than the device has free.
 
-    `at_once`: processes that will ask for as much; each on a card of its own, or all of the host.
+    `processes` share the rows of a step; each on a card of its own, or all in the host's memory.
     Does nothing for a base whose files cannot be read: loading it says why.
     """
     sizes = sizes_of(Path(base.location))
     if sizes is None:
         return
-    bf16 = resolve_precision(spec.precision, device) is torch.bfloat16
-    rows = min(spec.micro_batch_size or spec.batch_size, spec.batch_size)
-    rows = max(1, rows >> halvings)
-    taken = spec.model_copy(
-        update={"precision": "bf16" if bf16 else "fp32", "micro_batch_size": rows}
-    )
+    taken = as_run(spec, device, halvings, processes)
     need, free = training_bytes(taken, sizes), free_bytes(device)
     if not device.startswith("cuda"):
-        need *= at_once
+        need *= processes
     if free is not None and need > free:
         where = both("the card", "显卡") if device.startswith("cuda") else both("the host", "主机")
         raise DoesNotFit(
             base=base.name, where=where, need=round(need / 2**20), free=round(free / 2**20)
         )
+
+
+def as_run(spec: TrainingSpec, device: str, halvings: int, processes: int) -> TrainingSpec:
+    """The spec with the precision and the most rows in memory that each of the processes has."""
+    half = resolve_precision(spec.precision, device) is torch.bfloat16
+    rows = min(spec.micro_batch_size or spec.batch_size, math.ceil(spec.batch_size / processes))
+    known = {"precision": "bf16" if half else "fp32", "micro_batch_size": max(1, rows >> halvings)}
+    return spec.model_copy(update=known)
 
 
 def is_short(model: Trainee, tokens: int) -> bool:

@@ -18,11 +18,16 @@ from shared.specs import TrainingSpec
 from worker.checkpoints import load_base, resolve_precision
 from worker.training.compiling import layers_of
 from worker.training.crew import Crew
-from worker.training.room import free_bytes, sizes_of
+from worker.training.room import as_run, free_bytes, sizes_of
 
 
-def wants_spreading(spec: TrainingSpec, base: BaseFiles, device: str, crew: Crew) -> bool:
-    """Whether the spec asks for it, or leaves it open and the base would not fit on a card."""
+def wants_spreading(
+    spec: TrainingSpec, base: BaseFiles, device: str, halvings: int, crew: Crew
+) -> bool:
+    """Whether the spec asks for it, or leaves it open and the base would not fit on a card.
+
+    Layers that run twice are the cheaper way to save memory, so that goes first.
+    """
     able = spec.tuning in ("lora", "prefix") and (spec.start, spec.base_bits) == ("zero", "full")
     if crew.size == 1 or spec.spread == "off" or spec.compiled or not able:
         return False
@@ -31,8 +36,9 @@ def wants_spreading(spec: TrainingSpec, base: BaseFiles, device: str, crew: Crew
     sizes, free = sizes_of(Path(base.location)), free_bytes(device)
     if sizes is None or free is None:
         return False
-    half = resolve_precision(spec.precision, device) is torch.bfloat16
-    taken = spec.model_copy(update={"precision": "bf16" if half else "fp32"})
+    taken = as_run(spec, device, halvings, crew.size)
+    if spec.recompute == "auto":
+        taken = taken.model_copy(update={"recompute": "on"})
     if not device.startswith("cuda"):
         free //= crew.size
     return memory.predict(taken, sizes) > free >> 20

@@ -13,6 +13,7 @@ from worker.checkpoints import load_base, probe_logits
 from worker.training import spreading
 from worker.training.compiling import layers_of
 from worker.training.crew import Crew
+from worker.training.room import as_run
 from worker.training.spreading import load_spread, wants_spreading
 from worker.training.together import together
 
@@ -27,7 +28,7 @@ class Two(Crew):
 
 def wanted(base: Path, crew: Crew, **spec: Any) -> bool:
     asked = TrainingSpec.model_validate(SPEC | spec)
-    return wants_spreading(asked, base_files(base), "cpu", crew)
+    return wants_spreading(asked, base_files(base), "cpu", 0, crew)
 
 
 def test_a_base_is_spread_where_asked_for_or_where_it_would_not_fit(
@@ -44,6 +45,14 @@ def test_a_base_is_spread_where_asked_for_or_where_it_would_not_fit(
         assert not wanted(tiny_llama, Two(), **other)
     monkeypatch.setattr(spreading, "free_bytes", lambda device: None)
     assert not wanted(tiny_llama, Two())
+
+
+def test_memory_is_predicted_for_the_rows_that_one_process_has() -> None:
+    spec = TrainingSpec.model_validate(SPEC | {"batch_size": 16})
+    rows = [as_run(spec, "cpu", *how).micro_batch_size for how in ((0, 1), (0, 3), (1, 2), (9, 2))]
+    assert rows == [16, 6, 4, 1]
+    few = spec.model_copy(update={"micro_batch_size": 2})
+    assert as_run(few, "cpu", 0, 2).micro_batch_size == 2
 
 
 # Python 3.12 warns of any fork beside threads; these processes compute on one.
