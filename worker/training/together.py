@@ -136,8 +136,9 @@ def _serve(pipe: int, work: Callable[[], Any]) -> NoReturn:
     except Exception as wrong:
         # The boundary of the process: whatever it was must reach the one that waits.
         said = _portable(wrong)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # without room for its prints, how it ended still counts
+        sys.stdout.flush()
+        sys.stderr.flush()
     with os.fdopen(pipe, "wb") as out:
         pickle.dump(said, out)
     os._exit(0)
