@@ -11,11 +11,12 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 CHAOS = "tests/chaos/"
-#: The longest first, so that neither stream is left alone in the end.
+#: By processor time, the most first, so that neither stream is left alone in the end.
 LONGEST = (
-    CHAOS, "tests/journeys/test_demo.py", "tests/journeys/test_worker.py",
-    "tests/journeys/test_accessibility.py", "tests/journeys/test_dashboard_alone.py",
-    "tests/journeys/test_browser_journeys.py", "tests/infra/test_up.py",
+    CHAOS, "tests/journeys/test_demo.py", "tests/journeys/test_browser.py",
+    "tests/journeys/test_accessibility.py", "tests/journeys/test_browser_journeys.py",
+    "tests/journeys/test_browser_submit.py", "tests/journeys/test_worker.py",
+    "tests/journeys/test_browser_jobs.py", "tests/journeys/test_dashboard_alone.py",
 )  # fmt: skip
 
 
