@@ -14,10 +14,13 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from shared.specs import TrainingSpec
 from worker.checkpoints import linear_targets
+from worker.reporting import Silent
+from worker.training.adapted import Adapted
 from worker.training.adapter import fresh_adapter
 from worker.training.batches import Example
 from worker.training.compiling import compiled
 from worker.training.course import Course
+from worker.training.float8_base import in_float8
 from worker.training.learner import Learner
 from worker.training.loop import optimiser_of
 from worker.training.objectives import sft
@@ -25,6 +28,12 @@ from worker.training.resuming import Standing, State
 from worker.training.stepping import step
 
 RANK = 16
+NAMES = {
+    "peer": "transformers + PEFT",
+    "ours": "Graft",
+    "compiled": "Graft, layers compiled",
+    "fp8": "Graft, compiled, base in FP8",
+}
 
 
 @dataclass(frozen=True)
@@ -69,16 +78,22 @@ def measure(side: str, shape: str, device: str, fewer: int = 1) -> dict[str, Any
     words = form.config["vocab_size"]
     # One token more than is read: the last is only predicted.
     rows = [tuple(draw.randrange(words) for _ in range(length + 1)) for length in lengths]
-    one = _peer(model, rows) if side == "peer" else _ours(model, rows)
-    with compiled(model, wanted=side == "compiled"):
+    adapted: Adapted | None = None
+    if side == "peer":
+        one = _peer(model, rows)
+    else:
+        adapted, one = _ours(model, rows)
+    with (
+        in_float8(adapted, Silent(), wanted=side == "fp8"),
+        compiled(model, wanted=side in ("compiled", "fp8")),
+    ):
         loss = [one() for _ in range(3)][-1]
         loaded = time.perf_counter() - began
         times = [_timed(one, device) for _ in range(6)]
     seconds = statistics.median(times)
     peak = torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else 0.0
-    names = {"peer": "transformers + PEFT", "compiled": "Graft, layers compiled"}
     return {
-        "side": names.get(side, "Graft"),
+        "side": NAMES[side],
         "tokens": sum(lengths),
         "step ms": seconds * 1000,
         "tok/s": sum(lengths) / seconds,
@@ -96,11 +111,12 @@ def _timed(one: Callable[[], float], device: str) -> float:
     return time.perf_counter() - began
 
 
-def _ours(model: Any, rows: list[tuple[int, ...]]) -> Callable[[], float]:
+def _ours(model: Any, rows: list[tuple[int, ...]]) -> tuple[Adapted, Callable[[], float]]:
     spec = TrainingSpec(
         name="a", base_model="b", dataset="d", rank=RANK, alpha=2.0 * RANK, batch_size=len(rows)
     )
     adapted = fresh_adapter(model, spec, "random")
+    assert isinstance(adapted, Adapted)
     learner = Learner.of(adapted, max(len(row) for row in rows))
     course = Course(
         lessons=[(Example.answering(row, 1),) for row in rows], objective=sft, parameters=spec,
@@ -112,7 +128,8 @@ def _ours(model: Any, rows: list[tuple[int, ...]]) -> Callable[[], float]:
     standing = Standing()
     adapted.train()
     numbers = list(range(len(rows)))
-    return lambda: step(learner, course, state, numbers, spec.learning_rate, standing)["loss"]
+    rate = spec.learning_rate
+    return adapted, lambda: step(learner, course, state, numbers, rate, standing)["loss"]
 
 
 def _peer(model: Any, rows: list[tuple[int, ...]]) -> Callable[[], float]:
@@ -136,8 +153,12 @@ def _peer(model: Any, rows: list[tuple[int, ...]]) -> Callable[[], float]:
         inputs["attention_mask"] = seen
     inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
 
+    # As Trainer does with bf16=True; without it PEFT's factors and their products are in fp32.
+    faster = torch.autocast("cuda", torch.bfloat16, enabled=model.device.type == "cuda")
+
     def one() -> float:
-        loss = adapted(**inputs, use_cache=False).loss
+        with faster:
+            loss = adapted(**inputs, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()

@@ -33,7 +33,9 @@ def main() -> None:
     if options.side:
         print(json.dumps(_measure(options)))
         return
-    more = ("compiled",) if options.shape and options.compile else ()
+    more: tuple[str, ...] = ()
+    if options.shape:
+        more = ("compiled",) * options.compile + ("fp8",) * options.fp8
     if not options.shape and options.grouped:
         more = ("grouped",)
     rows = _all_fitting((*SIDES, *more))
@@ -41,7 +43,8 @@ def main() -> None:
     ours = max(rows[side]["tok/s"] for side in ("ours", "compiled") if side in rows)
     what = f"LoRA training, {options.shape or 'llama-23m, Alpaca rows'}, {options.device}"
     show(what, list(rows.values()), as_json=options.json)
-    result(ratio=ours / peer, tok_s=ours, peer_tok_s=peer)
+    fp8 = {"fp8_tok_s": rows["fp8"]["tok/s"]} if "fp8" in rows else {}
+    result(ratio=ours / peer, tok_s=ours, peer_tok_s=peer, **fp8)
 
 
 def _all_fitting(sides: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -90,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--compile", action="store_true", help="ours with compiled layers too")
+    parser.add_argument("--fp8", action="store_true", help="and with the base in FP8 (GPU)")
     parser.add_argument("--grouped", action="store_true", help="the peer grouping by length too")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")

@@ -19,8 +19,8 @@ SLACK = 1.2
 ACTIVATIONS = 36
 #: The same of a block whose own weights learn: inputs of every norm and product, by precision.
 FULL_ACTIVATIONS = {"bf16": 72, "fp32": 100}
-#: Bytes a parameter of a base in 8 and in 4 bits, scales included.
-_WIDTHS = {"8": 1.05, "4": 0.6}
+#: Bytes a parameter of a base in 8 and in 4 bits, scales included; two copies in 8-bit floats.
+_WIDTHS = {"8": 1.05, "4": 0.6, "fp8": 2.05}
 #: Tokens of a conversation before the answer, of each arm of a chat.
 CONVERSATION = 2048
 

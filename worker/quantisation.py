@@ -11,14 +11,14 @@ from shared.errors import NoQuantisation, both
 
 
 def quantised(bits: str, device: str, arithmetic: torch.dtype) -> dict[str, Any]:
-    """What `from_pretrained` is told for a base in "8" or "4" bits; nothing for "full".
+    """What `from_pretrained` is told for a base in "8" or "4" bits; nothing for "full" and "fp8".
 
     8 bits are LLM.int8() (Dettmers et al. 2022, arXiv 2208.07339), 4 bits QLoRA's NF4 with
     doubly quantised constants (Dettmers et al. 2023, arXiv 2305.14314). The output head and the
     embeddings stay as they are. Raises NoQuantisation where bitsandbytes is missing or cannot
     start, and for 4 bits on a CPU, whose kernels have no gradient.
     """
-    if bits == "full":
+    if bits in ("full", "fp8"):
         return {}
     if bits == "4" and not device.startswith("cuda"):
         why = both("its 4-bit kernels learn on CUDA only", "其 4 位内核只能在 CUDA 显卡上训练")

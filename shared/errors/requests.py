@@ -48,6 +48,16 @@ class NoQuantisation(UserError):
     )
 
 
+class NoFloat8(UserError):
+    """This host has no products of 8-bit floats (base_bits fp8): {why}. Send the job to a host
+    with an Ada or Hopper card or a newer one (labels), or take base_bits full."""
+
+    zh = (
+        "该主机不支持 8 位浮点乘积（base_bits 为 fp8）：{why}。"
+        "请用标签把任务派往装有 Ada、Hopper 或更新显卡的主机，或将 base_bits 设为 full。"
+    )
+
+
 class UnknownDataset(UserError):
     """There is no {kind} file named "{name}". Known: {known}. Upload it on the Datasets page
     or with `graft datasets add NAME FILE`."""

@@ -53,6 +53,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "只有 lora 与 prefix（start zero、不设 base_bits）可以分散底座",
     ),
     "spread_not_compiled": ("spread layers are not compiled", "分散的层不能编译"),
+    "fp8_takes_bf16": (
+        "fp8 goes with bf16; set precision to bf16 or auto",
+        "fp8 须与 bf16 同用；请将 precision 设为 bf16 或 auto",
+    ),
     "prefix_not_compiled": ("layers with a prefix are not compiled", "带前缀的层不能编译"),
     "list_type": ("it must be a list", "须为列表"),
     "dict_type": ("it must be an object", "须为对象"),

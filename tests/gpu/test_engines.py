@@ -87,6 +87,20 @@ def test_training_on_the_gpu_follows_the_cpus_losses(
     assert losses(in_bf16) == pytest.approx(losses(on_cpu), rel=5e-2)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_base_in_8_bit_floats_learns_nearly_the_same(
+    compiled: bool, tmp_path: Path, tiny_llama: Path
+) -> None:
+    if torch.cuda.get_device_capability() < (8, 9):
+        pytest.skip("needs a card with 8-bit floats")
+    _, whole = trained(tmp_path / "bf16", tiny_llama, "cuda", "bf16")
+    _, eight = trained(
+        tmp_path / "fp8", tiny_llama, "cuda", "bf16", base_bits="fp8", compiled=compiled
+    )
+    assert losses(eight) != losses(whole)
+    assert losses(eight) == pytest.approx(losses(whole), rel=3e-2)
+
+
 def test_full_fine_tuning_takes_what_was_predicted_and_no_more(tmp_path: Path) -> None:
     """A LLaMA of 27 million weights: they, their gradients and moments are most of it."""
     model = make_llama(

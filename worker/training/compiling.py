@@ -9,11 +9,15 @@ from torch import nn
 
 
 @contextmanager
-def compiled(base: Any, *, wanted: bool = True) -> Iterator[None]:
-    """Inside, the decoder's layers run compiled, all from one piece of code."""
+def compiled(base: Any, *, even: bool = True, wanted: bool = True) -> Iterator[None]:
+    """Inside, the decoder's layers run compiled, all from one piece of code.
+
+    `even`: rows are of one length, so that code for just that length is best; else the first code
+    is for any length, or every new one would be waited for until the compiler gives up.
+    """
     layers = layers_of(base) if wanted else []
     for layer in layers:
-        layer.forward = torch.compile(layer.forward)
+        layer.forward = torch.compile(layer.forward, dynamic=None if even else True)
     try:
         yield
     finally:

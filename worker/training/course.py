@@ -38,3 +38,8 @@ class Course:
     patience: int = 0
     #: The processes that share each step's rows.
     crew: Crew = field(default_factory=Crew)
+
+    @property
+    def even(self) -> bool:
+        """Whether all rows are of one length."""
+        return len({len(each.ids) for lesson in self.lessons for each in lesson}) == 1

@@ -23,6 +23,7 @@ from worker.training.course import Course
 from worker.training.crew import Crew, Together
 from worker.training.data import rows_of, template_of
 from worker.training.examples import Encoded, encode
+from worker.training.float8_base import in_float8, require_float8
 from worker.training.full import Full
 from worker.training.learner import Learner
 from worker.training.objectives import Objective, sft
@@ -65,6 +66,8 @@ def _train(order: WorkOrder, report: Report, crew: Crew) -> AdapterResult:
     full = spec.tuning == "full"
     if full:
         require_room(place.base, order.device, spec, place.halvings, crew.size)
+    if spec.base_bits == "fp8":
+        require_float8(order.device)
     precision = "fp32" if full else spec.precision
     if wants_spreading(spec, place.base, order.device, place.halvings, crew):
         report.log(
@@ -138,7 +141,8 @@ def train_adapter(
     )
     try:
         with (
-            compiled(model, wanted=getattr(parameters, "compiled", False)),
+            in_float8(adapted, report, wanted=getattr(parameters, "base_bits", "full") == "fp8"),
+            compiled(model, even=course.even, wanted=getattr(parameters, "compiled", False)),
             recomputed(adapted, wanted=recomputes(learner, course, place, report)),
         ):
             standing = loop.run(learner, course, report)

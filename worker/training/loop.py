@@ -24,8 +24,7 @@ def run(learner: Learner, course: Course, report: Report) -> Standing:
     it saves a checkpoint and raises Stopped. Raises NotFinite when loss or gradient is no number
     any more, ResumeRefused for a checkpoint of another job.
     """
-    same = len({len(each.ids) for lesson in course.lessons for each in lesson}) == 1
-    with nullcontext() if same else for_any_length():
+    with nullcontext() if course.even else for_any_length():
         return _to_the_end(learner, course, report)
 
 

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from worker.training.float8 import Float8Linear
+from worker.training.sums import added
+
 
 @dataclass
 class Gate:
@@ -76,6 +79,8 @@ class LoraLinear(nn.Module):
         dropping = self.training and self.dropout > 0
         if type(self.base) is nn.Linear and not dropping:
             return _Product.apply(x, self.base.weight, bias, a, b, own, self.scale)  # pyright: ignore[reportReturnType]
+        if isinstance(self.base, Float8Linear) and not dropping:
+            return self.base.with_update(x, a, b, own, self.scale)
         dropped = functional.dropout(x, self.dropout, self.training)
         return self.base(x) + low_rank(dropped, a, b, own, self.scale)
 
@@ -112,7 +117,7 @@ class _Product(torch.autograd.Function):
         flat = x.reshape(-1, x.shape[-1])
         low = flat @ a.T
         low *= scale if own is None else own * scale
-        y = functional.linear(flat, weight, bias).addmm_(low, b)
+        y = added(flat, weight.T, bias, low, b)
         ctx.save_for_backward(flat, low, weight, a, b, own)
         ctx.scale, ctx.shape = scale, x.shape
         return y.view(*x.shape[:-1], -1)
@@ -127,5 +132,5 @@ class _Product(torch.autograd.Function):
         slope_a = slope_low.T @ flat
         slope_x = None
         if ctx.needs_input_grad[0]:
-            slope_x = (slope @ weight).addmm_(slope_low, a).view(ctx.shape)
+            slope_x = added(slope, weight, None, slope_low, a).view(ctx.shape)
         return slope_x, None, None, slope_a, slope_b, None, None

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from shared.errors import NotFinite
 from worker.training.batches import Batch, Lesson, micro_batches, seed_of
@@ -32,23 +32,25 @@ def step(
 ) -> dict[str, float]:
     """One optimiser step over `rows`; moves `standing` on and returns the step's metrics.
 
-    Raises NotFinite before the weights are touched.
+    Raises NotFinite, with the weights as they were.
     """
     began = time.perf_counter()
     lessons = [course.lessons[row] for row in rows]
     # Dropout's draws belong to the step, so that a resumed run makes the same ones.
     torch.manual_seed(course.crew.seed(seed_of(course.parameters.seed, ~standing.step)))
-    loss, sums = _accumulate(learner, course, lessons)
+    units = sum(units_of(lesson) for lesson in lessons)
+    total, sums = _accumulate(learner, course, lessons, units)
     weights = list(state.weights.values())
     course.crew.add_gradients(weights)
-    norm = float(nn.utils.clip_grad_norm_(weights, course.parameters.max_grad_norm))
+    length = nn.utils.clip_grad_norm_(weights, course.parameters.max_grad_norm)
+    _update(state.optimiser, rate, usable=total.isfinite() & length.isfinite())
+    own, norm = torch.stack([total, length]).tolist()
+    found = course.crew.sums({"loss": own, **sums})
+    means = {name: value / units for name, value in found.items()}
+    loss = means.pop("loss")
     for what, value in (("the loss", loss), ("the gradient", norm)):
         if not math.isfinite(value):
             raise NotFinite(what=what, where=f"step {standing.step + 1}")
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate * group["times"]
-    state.optimiser.step()
-    state.optimiser.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - began
     tokens = sum(len(example.ids) for lesson in lessons for example in lesson)
     labels = sum(example.labels for lesson in lessons for example in lesson)
@@ -64,8 +66,21 @@ def step(
         "tokens_per_s": tokens / seconds,
         "labels_per_s": labels / seconds,
         **_memory(weights[0].device),
-        **sums,
+        **means,
     }
+
+
+def _update(optimiser: torch.optim.Optimizer, rate: float, *, usable: Tensor) -> None:
+    """One update, or none where `usable` is false.
+
+    That is left to the device (fused optimisers take it as from a GradScaler): it would stand idle
+    for as long as the host looked at the numbers first, 1 to 3 percent of a step.
+    """
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["times"]
+    optimiser.found_inf = (~usable).float()  # pyright: ignore[reportAttributeAccessIssue]
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
 
 
 def _memory(device: torch.device) -> dict[str, float]:
@@ -91,14 +106,14 @@ def mean_loss(learner: Learner, course: Course, lessons: Sequence[Lesson]) -> fl
 
 
 def _accumulate(
-    learner: Learner, course: Course, lessons: Sequence[Lesson]
-) -> tuple[float, dict[str, float]]:
-    """Leave the gradient of the mean loss over all units of the step; return means.
+    learner: Learner, course: Course, lessons: Sequence[Lesson], units: int
+) -> tuple[Tensor, Counter[str]]:
+    """Leave this process's part of the gradient of the mean loss over all units of the step.
 
-    Every micro-batch of every process divides by the whole step's units, so that splitting changes
-    nothing but the order of summation. The gradient is this process's part, the means are of all.
+    Returns its parts of the loss's sum and of what else the objective sums. Every micro-batch of
+    every process divides by the whole step's units, so that splitting changes nothing but the
+    order of summation.
     """
-    units = sum(units_of(lesson) for lesson in lessons)
     total = torch.zeros((), device=learner.model.device)
     sums: Counter[str] = Counter()
     for batch, counts in _batches(learner, course, lessons):
@@ -109,9 +124,7 @@ def _accumulate(
         (loss / units).backward()
         total += loss.detach()
         sums.update(also)  # pyright: ignore[reportArgumentType]  # sums of floats
-    found = course.crew.sums({"loss": total.item(), **sums})
-    means = {name: value / units for name, value in found.items()}
-    return means.pop("loss"), means
+    return total, sums
 
 
 def units_of(lesson: Lesson) -> int:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from peft import PeftModelForCausalLM
 from safetensors.torch import load_file
+from torch._dynamo.backends.common import aot_autograd
 from transformers import (
     AutoModelForCausalLM,
     Gemma3ForCausalLM,
@@ -159,29 +161,44 @@ def test_a_prefix_learns_the_same_packed_and_padded(tiny_llama: Path, tmp_path: 
     assert losses[True] == pytest.approx(losses[False], rel=1e-4)
 
 
+class Counting(Silent):
+    """After each step, how many pieces of code the compiler had made by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = 0
+        self.by_step: list[int] = []
+
+    def metrics(self, step: int, values: dict[str, float]) -> None:
+        super().metrics(step, values)
+        self.by_step.append(self.made)
+
+
 # The tracer looks at things in ways that torch itself warns of.
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_layers_learn_the_same_and_are_as_before_afterwards(
     tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Traced and differentiated by the compiler; the machine code itself would take minutes."""
-    compile_, traced = torch.compile, []
+    compile_, report = torch.compile, Counting()
 
-    def without_machine_code(function: Any) -> Any:
-        traced.append(function)
-        return compile_(function, backend="aot_eager")
+    def without_machine_code(function: Any, **options: Any) -> Any:
+        def keep(graph: torch.fx.GraphModule, _: Any) -> Any:
+            report.made += 1
+            return make_boxed_func(graph.forward)
+
+        return compile_(function, backend=aot_autograd(fw_compiler=keep), **options)
 
     monkeypatch.setattr(torch, "compile", without_machine_code)
-    losses = {}
-    for wanted in (False, True):
-        report = Silent()
-        order = order_for(
-            tiny_llama, tmp_path / str(wanted), compiled=wanted, max_steps=3, batch_size=len(ROWS)
-        )
-        train(order, report)
-        losses[wanted] = [step["loss"] for _, step in report.steps]
-    assert len(traced) == 2
-    assert losses[True] == pytest.approx(losses[False], rel=1e-4)
+    values = {"max_steps": 4, "batch_size": 4}
+    plain = Silent()
+    train(order_for(tiny_llama, tmp_path / "plain", **values), plain)
+    train(order_for(tiny_llama, tmp_path / "compiled", compiled=True, **values), report)
+    losses = [[step["loss"] for _, step in each.steps] for each in (report, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    # Rows of other lengths in later steps are no reason to compile anew.
+    assert report.by_step[0] > 0
+    assert report.by_step == report.by_step[:1] * 4
     layer = torch.nn.Linear(2, 2)
     with compiled(Stack(layer)):
         assert "forward" in vars(layer)
@@ -261,6 +278,8 @@ def spec(**values: Any) -> TrainingSpec:
         ({"tuning": "prefix", "compiled": True}, "compiled: layers with a prefix"),
         ({"base_bits": "4", "also_train": "head"}, "base_bits: a base in 8 or 4 bits takes plain"),
         ({"base_bits": "8", "start": "pissa"}, "base_bits: a base in 8 or 4 bits takes plain"),
+        ({"base_bits": "fp8", "tuning": "dora"}, "base_bits: a base in 8 or 4 bits takes plain"),
+        ({"base_bits": "fp8", "precision": "fp32"}, "base_bits: fp8 goes with bf16"),
         ({"tuning": "prefix", "also_train": "head"}, "also_train: a prefix is trained alone"),
     ],
 )
