@@ -1,5 +1,6 @@
 """Visitors of the dashboard for tests: Chromium, pages opened in a language, what people press."""
 
+import logging
 import os
 import re
 import socket
@@ -24,6 +25,7 @@ from shared import base_models, db, schema
 from shared.errors import Language
 from shared.people.actors import Actor
 
+_LOG = logging.getLogger(__name__)
 CHROMIUM = Path("/usr/bin/chromium")
 LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
 #: Milliseconds; a machine that also trains draws slowly.
@@ -32,6 +34,12 @@ PATIENCE = 120_000
 ROW = 33
 #: Pages live for seconds here: code that is optimised for minutes costs more than it saves.
 FLAGS = ("--no-sandbox", "--disable-gpu", "--js-flags=--no-opt --no-maglev")
+
+#: The states that Streamlit gives its outermost element, or what is there instead.
+_STANDING = """() => {
+    const app = document.querySelector('[data-testid="stApp"]');
+    return app ? {...app.dataset} : document.body.innerHTML.slice(0, 1000);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +80,8 @@ class Visitor:
         page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: self._note(request.url))
         page.on("websocket", lambda opened: self._note(opened.url))
+        page.on("requestfailed", lambda one: _LOG.warning("%s: %s", one.url, one.failure))
+        page.on("pageerror", lambda error: _LOG.warning("the page threw %s", error))
         page.goto(self.url + path)
         return page
 
@@ -88,8 +98,15 @@ def heading(page: Page, text: str) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until the page has drawn itself; before, a click may go to something former."""
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    """Wait until the page has drawn itself; before, a click may go to something former.
+
+    A page that does not come to rest says in the test's log how it stands.
+    """
+    try:
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    except Lost:
+        _LOG.warning("%s is never at rest: %s", page.url, page.evaluate(_STANDING))
+        raise
 
 
 def press(page: Page, name: str) -> None:
