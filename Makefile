@@ -54,8 +54,7 @@ style: $(VENV)/.installed-test
 types: $(VENV)/.installed-test
 	$(call timed,pyright,$(BIN)/pyright --pythonpath $(BIN)/python)
 
-# One thread a process, so that test processes share two cores evenly. Three of the fast ones, for
-# some wait for servers and processes; the slow ones start many of their own.
+# One thread a process, so that two test processes share two cores evenly.
 test: export OMP_NUM_THREADS = 1
 test: export TOKENIZERS_PARALLELISM = false
 test: style
@@ -63,7 +62,7 @@ test: style
 	@$(MAKE) --no-print-directory slow-tests
 
 fast-tests: $(VENV)/.installed-test
-	$(call timed,fast tests,$(BIN)/pytest -n 3 --dist loadfile -m 'not ($(SLOW))' --durations 8)
+	$(call timed,fast tests,$(BIN)/pytest -n 2 --dist loadfile -m 'not ($(SLOW))' --durations 8)
 
 # tests/streams.py says what runs beside what.
 slow-tests: $(VENV)/.installed-test

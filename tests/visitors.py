@@ -32,9 +32,7 @@ LOCALES: dict[Language, str] = {"en": "en-GB", "zh": "zh-CN"}
 PATIENCE = 120_000
 #: Pixels of a row of a table, its heading included: 2.2 rem of the theme's 15 px.
 ROW = 33
-#: Pages live for seconds here: code that is optimised for minutes costs more than it saves.
-FLAGS = ("--no-sandbox", "--disable-gpu", "--js-flags=--no-opt --no-maglev")
-
+FLAGS = ("--no-sandbox", "--disable-gpu")
 #: The states that Streamlit gives its outermost element, or what is there instead.
 _STANDING = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
@@ -81,6 +79,7 @@ class Visitor:
         page.on("request", lambda request: self._note(request.url))
         page.on("websocket", lambda opened: self._note(opened.url))
         page.on("requestfailed", lambda one: _LOG.warning("%s: %s", one.url, one.failure))
+        page.on("crash", lambda one: _LOG.warning("the browser's process of %s died", one.url))
         page.on("pageerror", lambda error: _LOG.warning("the page threw %s", error))
         page.goto(self.url + path)
         return page
