@@ -68,12 +68,19 @@ def state_of(name: str) -> str:
         return jobs.find(session, name).state
 
 
+def id_of(name: str) -> str:
+    with db.reading() as session:
+        return jobs.find(session, name).id
+
+
 def test_ticks_stay_with_their_jobs_while_others_arrive_and_over_a_reload(served: Visitor) -> None:
     page = served.open("/")
     tick(page, "waiting-1", then="1 ticked")
     newcomer("meanwhile")
     expect(page.get_by_text("1 newer wait until you clear the ticks")).to_be_visible()
     tick(page, "waiting-2", then="2 ticked")
+    # The address is written a moment later, and a reload goes by it.
+    page.wait_for_url(lambda url: all(id_of(name) in url for name in ("waiting-1", "waiting-2")))
     page.reload()
     expect(page.get_by_text("2 ticked")).to_be_visible()
     press(page, "Cancel 2")
