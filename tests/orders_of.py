@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shared.formats import Preference, asking
 from shared.orders import BaseFiles, DataFile, WorkOrder
 from shared.specs import TrainingSpec
 
@@ -18,6 +19,16 @@ ROWS = [
     else {"instruction": "请说出首都。", "input": land, "output": f"{city}。"}
     for land, city in _CAPITALS.items()
 ]
+
+
+def preferring(rows: list[dict[str, str]]) -> list[Preference]:
+    """The rows' answers, each preferred to a refusal."""
+    return [
+        Preference(
+            asking(row["instruction"], row["input"]).asked, row["output"], "None at all, sorry."
+        )
+        for row in rows
+    ]
 
 
 def base_files(folder: Path) -> BaseFiles:

@@ -7,6 +7,8 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 import dashboard
+import filled
+from shared import db, jobs
 from shared.errors import Language
 
 APP = Path(dashboard.__file__).with_name("app.py")
@@ -42,3 +44,22 @@ def texts(app: AppTest) -> str:
     ]
     found += [str(getattr(each, "label", "")) for kind in more for each in app.get(kind)]
     return "\n".join(found)
+
+
+def fill_training(app: AppTest, name: str) -> AppTest:
+    """The form of a training with what it cannot do without."""
+    app.text_input(key="draft.train.name").set_value(name)
+    app.selectbox(key="draft.train.base_model").set_value(filled.HOST_BASE)
+    app.selectbox(key="draft.train.dataset").set_value(filled.TRAINING)
+    return app.run()
+
+
+def send(app: AppTest, kind: str) -> AppTest:
+    """Press the form's button."""
+    return app.button(key=f"submit.send.{kind}").click().run()
+
+
+def newest() -> Any:
+    """The job that was submitted last."""
+    with db.reading() as session:
+        return jobs.listing(session, limit=1)[0]

@@ -63,23 +63,8 @@ class Silent:
         return self.stop
 
 
-class Unheard:
+class Unheard(Report):
     """A Report that nobody reads: of a process whose fellows say the same."""
-
-    def phase(self, name: str) -> None:
-        """Not said."""
-
-    def progress(self, done: int, total: int, unit: str) -> None:
-        """Not said."""
-
-    def metrics(self, step: int, values: dict[str, float]) -> None:
-        """Not said."""
-
-    def log(self, text: str | Both, level: str = "info") -> None:
-        """Not said."""
-
-    def checkpoint(self, step: int, folder: Path) -> None:
-        """Not said."""
 
     def stop_requested(self) -> bool:
         return False

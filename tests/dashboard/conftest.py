@@ -59,3 +59,10 @@ def pool(filled_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def open_page() -> Open:
     """`open_page("compare", "zh", name="first-look")`: a page drawn for a visitor."""
     return draw
+
+
+@pytest.fixture
+def small(empty_pool: Path) -> Path:
+    """A pool of this test's own, for tests that submit."""
+    filled.fill(empty_pool, items=3, arms=("base", "native"))
+    return empty_pool

@@ -11,35 +11,11 @@ import filled
 from dashboard.forms import Form
 from dashboard.language import Words
 from dashboard.queries import Choice
-from pages import Open, texts
-from shared import db, jobs
+from pages import Open, fill_training, newest, send, texts
 from shared.errors import LANGUAGES, Language
 from shared.specs import FUSION_METHODS, SPECS, TRANSFERS, parse_spec
 from shared.specs.parameters import parameters
 from shared.specs.recipes import RECIPES
-
-
-def _send(app: AppTest, kind: str) -> AppTest:
-    return app.button(key=f"submit.send.{kind}").click().run()
-
-
-def _newest() -> Any:
-    with db.reading() as session:
-        return jobs.listing(session, limit=1)[0]
-
-
-def _fill_training(app: AppTest, name: str) -> AppTest:
-    app.text_input(key="draft.train.name").set_value(name)
-    app.selectbox(key="draft.train.base_model").set_value(filled.HOST_BASE)
-    app.selectbox(key="draft.train.dataset").set_value(filled.TRAINING)
-    return app.run()
-
-
-@pytest.fixture
-def small(empty_pool: Path) -> Path:
-    """A pool of this test's own, for tests that submit."""
-    filled.fill(empty_pool, items=3, arms=("base", "native"))
-    return empty_pool
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -79,55 +55,36 @@ def test_a_fusion_method_draws_its_own_parameters(
 def test_a_training_form_left_as_it_is_makes_the_specs_defaults(
     small: Path, open_page: Open
 ) -> None:
-    app = _send(_fill_training(open_page("submit"), "made-here"), "train")
+    app = send(fill_training(open_page("submit"), "made-here"), "train")
     assert not app.error
     wanted = {"name": "made-here", "base_model": filled.HOST_BASE, "dataset": filled.TRAINING}
-    job = _newest()
+    job = newest()
     assert job.spec == parse_spec(wanted | {"kind": "train"}).model_dump(mode="json")
     assert job.user == filled.USER
     assert "made-here: queued, 4th" in texts(app)
 
 
 def test_changed_values_reach_the_spec_with_their_types(small: Path, open_page: Open) -> None:
-    app = _fill_training(open_page("submit", "zh"), "changed")
+    app = fill_training(open_page("submit", "zh"), "changed")
     app.number_input(key="draft.train.rank").set_value(4)
     app.number_input(key="draft.train.learning_rate").set_value(0.005)
     app.text_input(key="draft.train.target_modules").set_value("q_proj， v_proj")
     app.selectbox(key="draft.train.schedule").set_value("constant")
-    app = _send(app.run(), "train")
-    spec = _newest().spec
+    app = send(app.run(), "train")
+    spec = newest().spec
     assert (spec["rank"], spec["learning_rate"]) == (4, 0.005)
     assert spec["target_modules"] == ["q_proj", "v_proj"]
     assert spec["schedule"] == "constant"
     assert "changed：排队中，第 4 位" in texts(app)
 
 
-def test_the_cards_of_a_training_are_in_the_command_the_job_its_page_and_its_clone(
-    small: Path, open_page: Open
-) -> None:
-    app = _fill_training(open_page("submit"), "on-two")
-    app = app.number_input(key="draft.train.cards").set_value(2).run()
-    assert "--gpus=2" in texts(app)
-    app.button(key="submit.plan.train").click().run()
-    assert "2 whole cards" in texts(app)
-    assert not _send(app, "train").error
-    job = _newest()
-    assert (job.name, job.gpus) == ("on-two", 2)
-    assert "on 2 cards" in texts(open_page("job", id=job.id))
-    assert "2 张卡" in texts(open_page("job", "zh", id=job.id))
-    app = open_page("submit", like=job.id)
-    assert app.number_input(key="draft.train.cards").value == 2
-    app = app.button(key="submit.over").click().run()
-    assert app.number_input(key="draft.train.cards").value == 1
-
-
 def test_a_recipe_fills_the_form_in_and_names_its_source(small: Path, open_page: Open) -> None:
-    app = _fill_training(open_page("submit"), "by-recipe")
+    app = fill_training(open_page("submit"), "by-recipe")
     app.number_input(key="draft.train.rank").set_value(4)
     app = app.selectbox(key="draft.recipe").set_value("belle-lora").run()
     assert "From LianjiaTech/BELLE" in texts(app)
-    app = _send(app, "train")
-    spec = _newest().spec
+    app = send(app, "train")
+    spec = newest().spec
     wanted = RECIPES["belle-lora"].values
     assert {name: spec[name] for name in wanted} == wanted
     assert (spec["name"], spec["dataset"]) == ("by-recipe", filled.TRAINING)
@@ -149,9 +106,9 @@ def test_a_mixture_of_datasets_can_be_typed_and_is_kept(monkeypatch: pytest.Monk
 
 
 def test_what_is_missing_is_named_by_its_title(small: Path, open_page: Open) -> None:
-    app = _send(open_page("submit", "en"), "train")
+    app = send(open_page("submit", "en"), "train")
     assert app.error[0].value == "Fill in first: Adapter name, Base model, Dataset."
-    app = _send(open_page("submit", "zh"), "train")
+    app = send(open_page("submit", "zh"), "train")
     assert app.error[0].value == "请先填写：适配器名称, 底座模型, 数据集。"
 
 
@@ -167,17 +124,17 @@ def test_what_is_missing_is_named_by_its_title(small: Path, open_page: Open) -> 
 def test_a_value_that_cannot_be_is_refused_with_the_reason_and_no_job(
     small: Path, open_page: Open, field: str, value: Any, said: str
 ) -> None:
-    before = _newest().id
-    app = _fill_training(open_page("submit"), "fresh")
+    before = newest().id
+    app = fill_training(open_page("submit"), "fresh")
     widget = app.text_input if field == "name" else app.number_input
     widget(key=f"draft.train.{field}").set_value(value)
-    app = _send(app.run(), "train")
+    app = send(app.run(), "train")
     assert said in app.error[0].value.replace("\\", "")
-    assert _newest().id == before
+    assert newest().id == before
 
 
 def test_the_reason_comes_in_chinese_too(small: Path, open_page: Open) -> None:
-    app = _send(_fill_training(open_page("submit", "zh"), "native"), "train")
+    app = send(fill_training(open_page("submit", "zh"), "native"), "train")
     assert "已被占用" in app.error[0].value
 
 
@@ -186,10 +143,10 @@ def test_a_weighted_sum_takes_its_weights(small: Path, open_page: Open) -> None:
     app.text_input(key="draft.fuse.name").set_value("both")
     app.multiselect(key="draft.fuse.adapters").set_value(["native", "second"])
     app.text_input(key="draft.fuse.weighted_sum.weights").set_value("0.7, 0.3")
-    app = _send(app.run(), "fuse")
+    app = send(app.run(), "fuse")
     assert not app.error
     wanted = {"method": "weighted_sum", "weights": [0.7, 0.3], "rank": 0}
-    assert wanted.items() <= _newest().spec["params"].items()
+    assert wanted.items() <= newest().spec["params"].items()
 
 
 def test_weights_that_are_no_numbers_or_too_few_are_refused(small: Path, open_page: Open) -> None:
@@ -197,10 +154,10 @@ def test_weights_that_are_no_numbers_or_too_few_are_refused(small: Path, open_pa
     app.text_input(key="draft.fuse.name").set_value("both")
     app.multiselect(key="draft.fuse.adapters").set_value(["native", "second"])
     app.text_input(key="draft.fuse.weighted_sum.weights").set_value("much, little")
-    app = _send(app.run(), "fuse")
+    app = send(app.run(), "fuse")
     assert "params.weights.0" in app.error[0].value.replace("\\", "")
     app.text_input(key="draft.fuse.weighted_sum.weights").set_value("1")
-    app = _send(app.run(), "fuse")
+    app = send(app.run(), "fuse")
     assert "2 weights" in app.error[0].value
 
 
@@ -209,12 +166,12 @@ def test_a_transfer_needs_a_host_base_and_takes_one_donor(small: Path, open_page
     app.selectbox(key="draft.fuse.method").set_value("copy").run()
     app.text_input(key="draft.fuse.name").set_value("copied")
     app.multiselect(key="draft.fuse.adapters").set_value(["donor"])
-    app = _send(app.run(), "fuse")
+    app = send(app.run(), "fuse")
     assert app.error[0].value == "Fill in first: Host base."
     app.selectbox(key="draft.fuse.host_base").set_value(filled.HOST_BASE)
-    app = _send(app.run(), "fuse")
+    app = send(app.run(), "fuse")
     assert not app.error
-    assert _newest().spec["host_base"] == filled.HOST_BASE
+    assert newest().spec["host_base"] == filled.HOST_BASE
 
 
 def test_an_evaluation_offers_the_adapters_of_its_base_and_they_may_be_the_baseline(
@@ -230,14 +187,14 @@ def test_an_evaluation_offers_the_adapters_of_its_base_and_they_may_be_the_basel
     app.text_input(key="draft.evaluate.name").set_value("again")
     app.multiselect(key="draft.evaluate.benchmarks").set_value(["capitals"])
     app.selectbox(key="draft.evaluate.baseline").set_value("second")
-    app = _send(app.run(), "evaluate")
+    app = send(app.run(), "evaluate")
     assert not app.error
-    spec = _newest().spec
+    spec = newest().spec
     assert (spec["adapters"], spec["baseline"]) == (["native", "second"], "second")
 
 
 def test_a_draft_survives_a_look_at_another_page(small: Path, open_page: Open) -> None:
-    app = _fill_training(open_page("submit"), "half-done")
+    app = fill_training(open_page("submit"), "half-done")
     app.number_input(key="draft.train.rank").set_value(3).run()
     app.switch_page("app_pages/hosts.py").run()
     app.switch_page("app_pages/submit.py").run()
@@ -249,7 +206,7 @@ def test_a_draft_survives_a_look_at_another_page(small: Path, open_page: Open) -
 def test_the_name_is_empty_again_after_submitting_and_the_rest_stays(
     small: Path, open_page: Open
 ) -> None:
-    app = _send(_fill_training(open_page("submit"), "one"), "train")
+    app = send(fill_training(open_page("submit"), "one"), "train")
     assert app.text_input(key="draft.train.name").value == ""
     assert app.selectbox(key="draft.train.dataset").value == filled.TRAINING
 
@@ -265,48 +222,3 @@ def test_a_link_to_another_kind_of_job_is_followed_within_a_session(
     app.button_group(key="address.submit.kind").set_value("fuse").run()
     assert app.query_params["kind"] == "fuse"
     assert app.button_group(key="address.submit.kind").value == "fuse"
-
-
-def test_the_command_under_the_form_is_the_form_and_follows_it(
-    small: Path, open_page: Open
-) -> None:
-    app = open_page("submit")
-    app.number_input(key="draft.train.rank").set_value(3)
-    app = _fill_training(app, "as typed")
-    [shown] = [each.value for each in app.code]
-    assert shown.startswith("graft submit train ")
-    assert "'--name=as typed'" in shown
-    assert "--rank=3" in shown
-    # Defaults stay unsaid.
-    assert "--alpha" not in shown
-
-
-@pytest.mark.parametrize(
-    ("language", "said"),
-    [
-        ("en", ("Graphics memory", "Place in the queue", "Cards that fit")),
-        ("zh", ("显存", "队列位置", "可用的卡")),
-    ],
-)
-def test_a_plan_tells_what_submitting_would_get_and_queues_nothing(
-    small: Path, open_page: Open, language: Language, said: tuple[str, ...]
-) -> None:
-    with db.reading() as session:
-        before = jobs.listing(session, limit=1)[0].id
-    app = _fill_training(open_page("submit", language), "only-planned")
-    app = app.button(key="submit.plan.train").click().run()
-    assert not app.error
-    for title in said:
-        assert title in texts(app)
-    assert _newest().id == before
-    # The name is still there to be submitted.
-    assert app.text_input(key="draft.train.name").value == "only-planned"
-
-
-def test_a_plan_is_refused_where_submitting_would_be(small: Path, open_page: Open) -> None:
-    taken = _newest().name
-    app = open_page("submit").button(key="submit.plan.train").click().run()
-    assert app.error[0].value.startswith("Fill in first: ")
-    app = _fill_training(open_page("submit"), taken)
-    planned = app.button(key="submit.plan.train").click().run().error[0].value
-    assert planned == _send(app, "train").error[0].value

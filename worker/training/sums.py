@@ -6,7 +6,7 @@ copies were 19 of a 7B step's 440 ms.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 
 def added(x: Tensor, weight: Tensor, bias: Tensor | None, low: Tensor, b: Tensor) -> Tensor:
@@ -44,8 +44,8 @@ def _float8_sum(
     return first if low is None or b is None else first.addmm_(low, b)
 
 
-_added = torch.library.custom_op("graft::added", _sum, mutates_args=())
-_float8_added = torch.library.custom_op("graft::float8_added", _float8_sum, mutates_args=())
+_added = library.custom_op("graft::added", _sum, mutates_args=())
+_float8_added = library.custom_op("graft::float8_added", _float8_sum, mutates_args=())
 
 
 @_added.register_fake

@@ -3,22 +3,20 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from orders_of import ROWS, order_for
+from orders_of import ROWS, order_for, preferring
 from shared.errors import ResumeRefused
-from shared.formats import Preference, asking
 from shared.orders import WorkOrder
 from worker import keeping
 from worker.checkpoints import load_base
 from worker.reporting import Silent, Stopped
 from worker.training import place_of, resuming, train, train_adapter
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS, HALF = 20, 10
 #: Dropout too: its draws must not depend on where a run began.
 PARAMETERS: dict[str, Any] = {
@@ -29,19 +27,7 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-PREFERENCES = [
-    Preference(asking(row["instruction"], row["input"]).asked, row["output"], "None at all, sorry.")
-    for row in ROWS
-]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """A forked child must not wait for its parent's worker threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+PREFERENCES = preferring(ROWS)
 
 
 class StopsAt(Silent):

@@ -12,9 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from orders_of import ROWS, order_for
+from orders_of import ROWS, order_for, preferring
 from shared.errors import Internal, NotFinite, OutOfMemory, RunnerDied
-from shared.formats import Preference, asking
 from shared.orders import WorkOrder
 from tiny_bases import make_llama
 from worker.checkpoints import load_base
@@ -26,17 +25,17 @@ from worker.training.spreading import load_spread
 from worker.training.together import together
 
 # Python 3.12 warns of any fork beside threads; these processes compute on one.
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
 STEPS = 20
 PARAMETERS: dict[str, Any] = {
     "max_steps": STEPS, "batch_size": 5, "micro_batch_size": 2, "checkpoint_every": 8,
 }  # fmt: skip
 #: Answers of very unlike length.
 MIXED = [row | {"output": row["output"] * (1 + 2 * n)} for n, row in enumerate(ROWS)]
-PREFERENCES = [
-    Preference(asking(row["instruction"], row["input"]).asked, row["output"], "None at all, sorry.")
-    for row in MIXED
-]
+PREFERENCES = preferring(MIXED)
 KINDS: dict[str, dict[str, Any]] = {
     "packed, looks": {"look_every": 10},
     "preferences, padded": {"objective": "dpo", "packing": False},
@@ -49,15 +48,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "full": {"tuning": "full", "learning_rate": 1e-5},
     "dora, lora+, both ends": {"tuning": "dora", "lora_plus": 4.0, "also_train": "both"},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """A forked child must not wait for its parent's worker threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)
